@@ -1,0 +1,196 @@
+"""Any Python value to bounded JSON text, on the thread that has it. Never raises on user data.
+
+The fast way is one call into msgspec (about 0.3 µs for a small dictionary, 1 µs a kilobyte). What that can't
+do (lone surrogates, cycles, depth, dictionaries with odd keys, objects that raise) goes the slow way: a copy
+in plain builtins, bounded in depth and size, where only the value at fault is replaced, by a text that says
+so. NaN and the infinities, which JSON lacks and msgspec turns into null, become the texts "NaN", "Infinity"
+and "-Infinity", as in protobuf's JSON form (https://protobuf.dev/programming-guides/json/).
+
+Text is kept as text: a string that looks like JSON stays a string.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+#: Longest JSON text kept for one payload (inputs, outputs, one attribute), in bytes. Longer ones are cut.
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+
+#: How much of a payload that was cut is kept, in characters of its JSON text.
+KEPT_CHARACTERS = 256 * 1024
+
+#: Nesting that the slow way follows; SQLite's JSON functions refuse 1,000 levels and more.
+MAX_DEPTH = 100
+
+#: Elements of arrays, data frames and other large objects that are shown as a sample.
+SAMPLE = 20
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def encode(value: Any) -> str:
+    """Return `value` as JSON text of at most MAX_PAYLOAD_BYTES. Never raises an Exception."""
+    try:
+        data = _encoder.encode(value)
+        if b"null" in data and _has_odd_float(value, MAX_DEPTH):
+            data = _encoder.encode(_plain(value, MAX_DEPTH))
+        return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
+    except Exception:  # noqa: BLE001 - user objects may raise anything; the slow way finds the culprit
+        return _encode_slowly(value)
+
+
+def encode_attributes(attributes: dict[str, Any]) -> str:
+    """Return attributes (scalars, and msgspec.Raw for what `encode` has been through) as JSON text."""
+    try:
+        return _encoder.encode(attributes).decode()
+    except UnicodeEncodeError:  # a key with a lone surrogate
+        return _encoder.encode({clean_text(k): v for k, v in attributes.items()}).decode()
+
+
+def attribute_value(value: Any) -> Any:
+    """Return `value` in a form that later changes can't reach: a scalar itself, or encoded JSON."""
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() and len(value) < KEPT_CHARACTERS else _raw(value)
+    if kind is bool or kind is int or value is None:
+        return value
+    return _raw(value)
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(encode(value).encode())
+
+
+def clean_text(text: str) -> str:
+    """Return `text` as SQLite and UTF-8 can hold it: no lone surrogates, NUL shown as U+2400."""
+    if "\0" in text:
+        text = text.replace("\0", "␀")
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def text_of(value: Any) -> str:
+    """Return a tag's or metadata's value as text: itself, or `str()` of it, or JSON of containers."""
+    if type(value) is str:
+        return value if value.isascii() and "\0" not in value else clean_text(value)
+    if isinstance(value, _CONTAINERS):
+        return encode(value)
+    return clean_text(_safe_str(value))
+
+
+def _encode_slowly(value: Any) -> str:
+    try:
+        data = _encoder.encode(_plain(value, MAX_DEPTH))
+    except Exception as error:  # noqa: BLE001 - a value that changes while it is read, out of memory
+        return _encoder.encode(_unavailable(value, error)).decode()
+    return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
+
+
+def _cut(data: bytes) -> str:
+    """Return a JSON object that holds the beginning of `data` and says how much was cut."""
+    kept = data[:KEPT_CHARACTERS].decode("utf-8", "ignore")
+    note = f"{len(data)} bytes of JSON were cut to the first {len(kept)} characters"
+    return _encoder.encode({"tracestore.cut": note, "beginning": kept}).decode()
+
+
+def _has_odd_float(value: Any, depth: int) -> bool:
+    """Whether NaN or an infinity is anywhere in plain containers within `value`."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if depth == 0:
+        return False
+    if isinstance(value, dict):
+        return any(_has_odd_float(v, depth - 1) for v in value.values())
+    if isinstance(value, _CONTAINERS):
+        return any(_has_odd_float(v, depth - 1) for v in value)
+    return False
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return a copy of `value` in JSON's builtins; what can't be copied becomes a text that says why."""
+    try:
+        return _plain_or_raise(value, depth)
+    except Exception as error:  # noqa: BLE001 - user objects may raise anything
+        return _unavailable(value, error)
+
+
+def _plain_or_raise(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _odd_float(value)
+    if depth == 0:
+        return f"<{type(value).__name__} below {MAX_DEPTH} levels of nesting>"
+    if isinstance(value, dict):
+        return {_key(k): _plain(v, depth - 1) for k, v in list(value.items())}
+    if isinstance(value, _CONTAINERS):
+        return [_plain(item, depth - 1) for item in list(value)]
+    try:
+        built = msgspec.to_builtins(value, enc_hook=describe)
+    except Exception:  # noqa: BLE001 - what msgspec doesn't know describes itself
+        built = describe(value)
+    return built if isinstance(built, str) else _plain(built, depth - 1)
+
+
+def _key(key: Any) -> str:
+    return clean_text(key if type(key) is str else _safe_str(key))
+
+
+def _odd_float(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def describe(value: Any) -> Any:
+    """Return what stands for an object that JSON has no form for: msgspec's `enc_hook`.
+
+    pydantic models give their fields, numpy scalars their number, arrays and data frames their type, shape
+    and first elements; anything else its `str()`.
+    """
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return value.model_dump()
+    package = type(value).__module__.partition(".")[0]
+    if package == "numpy":
+        return _describe_numpy(value)
+    if package in ("pandas", "polars"):
+        return _describe_frame(value)
+    return _safe_str(value)
+
+
+def _describe_numpy(value: Any) -> Any:
+    shape = getattr(value, "shape", None)
+    if shape == ():
+        return value.item()
+    if shape is None:
+        return _safe_str(value)
+    sample = value.ravel()[:SAMPLE].tolist()
+    return {"type": "ndarray", "dtype": str(value.dtype), "shape": list(shape), "sample": sample}
+
+
+def _describe_frame(value: Any) -> Any:
+    if not hasattr(value, "head"):
+        return _safe_str(value)
+    shape = list(getattr(value, "shape", ()))
+    return {"type": type(value).__name__, "shape": shape, "sample": str(value.head(SAMPLE))}
+
+
+def _safe_str(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - a user's __str__ may raise anything
+        return _unavailable(value, error)
+
+
+def _unavailable(value: Any, error: Exception) -> str:
+    return f"<{type(value).__name__}: not recorded, {type(error).__name__} while reading it>"
+
+
+_encoder = msgspec.json.Encoder(enc_hook=describe)

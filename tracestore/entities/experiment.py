@@ -1,0 +1,35 @@
+"""An experiment: the named group that traces belong to."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """A named group of traces. Experiment "0", "Default", always exists.
+
+    Attributes:
+        experiment_id: A decimal number, as text.
+        name: Unique within the store, case-sensitive.
+        artifact_location: Kept for MLflow programs that set it; nothing is written there.
+        lifecycle_stage: "active" or "deleted".
+        tags: Text by key.
+        creation_time: Milliseconds since 1970.
+        last_update_time: Milliseconds since 1970.
+    """
+
+    experiment_id: str
+    name: str
+    artifact_location: str | None = None
+    lifecycle_stage: str = "active"
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    creation_time: int | None = None
+    last_update_time: int | None = None
+
+
+class ViewType:
+    """Which experiments a search returns, with MLflow's numbers."""
+
+    ACTIVE_ONLY = 1
+    DELETED_ONLY = 2
+    ALL = 3

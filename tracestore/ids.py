@@ -1,0 +1,40 @@
+"""Trace and span ids from a private random source: `random.seed()` in user code can't make two collide.
+
+A trace id is W3C's 128 bits (https://www.w3.org/TR/trace-context/#trace-id): 48 bits of milliseconds, so that
+ids sort by time and land at the end of their index, and 80 random bits. A span id is 64 random bits.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+_random = random.Random(os.urandom(32))  # noqa: S311 - ids need to be distinct, not secret
+
+
+def _reseed() -> None:
+    _random.seed(os.urandom(32))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reseed)
+
+
+def new_span_id() -> str:
+    """Return 16 hex digits, not all zero."""
+    return f"{_random.getrandbits(64) or 1:016x}"
+
+
+def new_trace_id(time_ms: int) -> str:
+    """Return `tr-` and 32 hex digits for a trace that starts at `time_ms`."""
+    return f"tr-{(time_ms & 0xFFFFFFFFFFFF) << 80 | _random.getrandbits(80):032x}"
+
+
+def new_assessment_id() -> str:
+    """Return `a-` and 32 hex digits."""
+    return f"a-{_random.getrandbits(128):032x}"
+
+
+def chance() -> float:
+    """Return a number in [0, 1) for a sampling decision."""
+    return _random.random()

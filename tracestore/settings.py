@@ -1,0 +1,226 @@
+"""Settings: one frozen struct, resolved once when the first trace or store is wanted.
+
+Order of precedence: what the program sets by a call (`set_tracking_uri`, `configure`), then `TRACESTORE_…`
+variables, then the `MLFLOW_…` names that MLflow's guides show, then the default. A value that can't be read
+is reported by a warning that names the variable, the value and the rule, and the next source counts: a typo
+never turns tracing off in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+import urllib.parse
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tracestore.errors import InvalidArgumentError
+
+log = logging.getLogger("tracestore")
+
+#: Name of the file in the platform's data directory.
+DEFAULT_FILE_NAME = "traces.db"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How this process records. See SPECIFICATIONS for names, defaults and rules of each."""
+
+    path: str = ""  # "" stands for default_path(), which costs an import
+    async_logging: bool = True
+    queue_size: int = 20_000
+    retry_timeout_s: float = 500.0
+    sampling_ratio: float = 1.0
+    experiment_name: str | None = None
+    experiment_id: str | None = None
+    active_model_id: str | None = None
+
+
+class Specification(NamedTuple):
+    """One setting: where it may come from and what it may be."""
+
+    field: str
+    variables: tuple[str, ...]
+    parse: Callable[[str], Any]
+    rule: str
+    meaning: str
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    return known[text.strip().lower()]
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(text)
+    return value
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 1e9:
+        raise ValueError(text)
+    return value
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError(text)
+    return text
+
+
+def _experiment_id(text: str) -> str:
+    return str(int(text))
+
+
+def path_of_uri(uri: str) -> str:
+    """Return the file that `uri` names: a `sqlite:///path` URI or a plain path.
+
+    As in SQLAlchemy and MLflow three slashes precede a relative path and four an absolute one.
+
+    Raises:
+        InvalidArgumentError: Another kind of URI (`http://…`, `databricks`), or no file name.
+    """
+    if uri.startswith("sqlite:"):
+        path = uri.removeprefix("sqlite:").split("?", 1)[0]
+        path = urllib.parse.unquote(path.removeprefix("///") if path.startswith("///") else "")
+    elif "://" in uri or uri.startswith("databricks"):
+        path = ""
+    else:
+        path = uri
+    if not path or path == ":memory:":
+        raise InvalidArgumentError(
+            f"tracking URI {uri!r} names no file; tracestore records into one SQLite file, "
+            "so pass sqlite:///path/to/traces.db or a plain path"
+        )
+    return str(pathlib.Path(path).expanduser())
+
+
+SPECIFICATIONS = (
+    Specification(
+        "path",
+        ("TRACESTORE_DB", "MLFLOW_TRACKING_URI"),
+        path_of_uri,
+        "a path or a sqlite:/// URI",
+        "The file that is recorded into and searched",
+    ),
+    Specification(
+        "experiment_name",
+        ("TRACESTORE_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_NAME"),
+        _text,
+        "a name, not blank",
+        "The active experiment; created if missing",
+    ),
+    Specification(
+        "experiment_id",
+        ("TRACESTORE_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_ID"),
+        _experiment_id,
+        "a decimal number",
+        "The active experiment by id, where no name is given",
+    ),
+    Specification(
+        "async_logging",
+        ("TRACESTORE_ASYNC", "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"),
+        _boolean,
+        "true, false, 1 or 0",
+        "Write in the background; false: a trace is durable when its root span ends",
+    ),
+    Specification(
+        "queue_size",
+        ("TRACESTORE_QUEUE_SIZE", "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE"),
+        _positive_int,
+        "a whole number from 1",
+        "Spans that may wait for the writer before callers wait, at most a second, and then drop",
+    ),
+    Specification(
+        "retry_timeout_s",
+        ("TRACESTORE_RETRY_TIMEOUT", "MLFLOW_ASYNC_TRACE_LOGGING_RETRY_TIMEOUT"),
+        _seconds,
+        "seconds, from 0",
+        "How long a failing write is retried, with exponential back-off, before it is dropped",
+    ),
+    Specification(
+        "sampling_ratio",
+        ("TRACESTORE_SAMPLING_RATIO", "MLFLOW_TRACE_SAMPLING_RATIO"),
+        _ratio,
+        "a number from 0.0 to 1.0",
+        "Share of traces that are recorded, decided when the root span starts",
+    ),
+    Specification(
+        "active_model_id",
+        ("TRACESTORE_ACTIVE_MODEL_ID", "MLFLOW_ACTIVE_MODEL_ID"),
+        _text,
+        "text, not blank",
+        "Recorded as metadata `mlflow.modelId` of every trace",
+    ),
+)
+
+
+def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Return the settings in force: `given` values first, then `environment` (default os.environ).
+
+    A `given` value of None counts as not given. Never raises for a bad variable: it warns.
+    """
+    environment = os.environ if environment is None else environment
+    values = {name: value for name, value in given.items() if value is not None}
+    for specification in SPECIFICATIONS:
+        if specification.field not in values:
+            values.update(_from_environment(specification, environment))
+    return Settings(**values)
+
+
+def _from_environment(
+    specification: Specification, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    for variable in specification.variables:
+        text = environment.get(variable)
+        if text is None:
+            continue
+        try:
+            return {specification.field: specification.parse(text)}
+        except (ValueError, KeyError):
+            log.warning("%s=%r is ignored: it must be %s", variable, text, specification.rule)
+    return {}
+
+
+def default_path() -> str:
+    """Return the file in the platform's data directory, such as ~/.local/share/tracestore/traces.db."""
+    import platformdirs  # noqa: PLC0415 - 15 ms, not needed where a path is given
+
+    return str(pathlib.Path(platformdirs.user_data_dir("tracestore", False)) / DEFAULT_FILE_NAME)
+
+
+def reference_table() -> str:
+    """Return the README's table of settings, generated so that it can't drift from the code."""
+    lines = [
+        "| variable | MLflow's name for it | default | must be | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    defaults = Settings()
+    for specification in SPECIFICATIONS:
+        default = getattr(defaults, specification.field)
+        shown = (
+            "the platform's data directory" if specification.field == "path" else _shown(default)
+        )
+        ours, theirs = specification.variables
+        lines.append(
+            f"| `{ours}` | `{theirs}` | {shown} | {specification.rule} | {specification.meaning} |"
+        )
+    return "\n".join(lines)
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return "—"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
