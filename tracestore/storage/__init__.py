@@ -1,0 +1,1 @@
+"""The file: schema, connections, rows, and the thread that writes."""

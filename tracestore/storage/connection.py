@@ -1,0 +1,215 @@
+"""Opening the file: what is checked, which pragmas, and how SQLite's errors become ours.
+
+The only module that opens connections. It never reads the file other than through SQLite: closing any other
+handle on it would drop the locks that SQLite holds for the whole process
+(https://www.sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator
+
+from tracestore.errors import (
+    DamagedFileError,
+    ForeignFileError,
+    NewerFileError,
+    ReadOnlyError,
+    StoreError,
+    TracestoreError,
+)
+from tracestore.storage import schema
+
+#: How long a connection waits for a lock that another process holds, in seconds.
+BUSY_TIMEOUT_S = 30.0
+
+#: Pragmas of every connection, each with its reason.
+PRAGMAS = (
+    "PRAGMA synchronous = NORMAL",  # in WAL mode: a killed process loses nothing that was committed
+    "PRAGMA trusted_schema = OFF",  # a planted view or trigger may not call functions
+    "PRAGMA cell_size_check = ON",  # damaged pages are noticed where they are read
+    "PRAGMA temp_store = MEMORY",  # no side files in other directories
+    "PRAGMA cache_size = -16384",  # 16 MB: a batch and its indexes never spill to the WAL half done
+    "PRAGMA journal_size_limit = 16777216",  # a WAL that grew once is cut back
+)
+
+#: Pages in the WAL before a commit checkpoints: 32 MB, so that one checkpoint serves many batches.
+WAL_PAGES = 4096
+
+
+def open_for_writing(path: str) -> sqlite3.Connection:
+    """Return the writing connection to the store at `path`, which is made or brought up to date first.
+
+    A new directory gets mode 0700, a new file 0600.
+
+    Raises:
+        StoreError: The file is another program's, newer, damaged, or can't be opened.
+    """
+    with translated_errors(path):
+        _create_file(path)
+        version = _checked_version(path)
+        if version is not None and version < schema.VERSION:
+            from tracestore.storage import migrations  # noqa: PLC0415 - 80 ms, needed once a year
+
+            migrations.migrate(path, version)
+        connection = _connect(path, "rw")
+        try:
+            if version is None:
+                _create_schema(connection)
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+            connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_for_reading(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Return a connection that can't write, to an existing store.
+
+    Args:
+        path: The file.
+        read_only: Open the file itself read-only, for a directory that may not be written to.
+
+    Raises:
+        StoreError: There is no such file, or see `open_for_writing`.
+    """
+    with translated_errors(path):
+        if not pathlib.Path(path).exists():
+            raise StoreError(f"no store at {path}: there is no such file")
+        version = _checked_version(path)
+        if version is None:
+            raise ForeignFileError(f"{path} is empty and holds no traces")
+        if version < schema.VERSION:
+            raise StoreError(
+                f"{path} has schema version {version}, this tracestore reads {schema.VERSION}; "
+                "open it once for writing, which migrates it"
+            )
+        connection = _connect(path, "ro" if read_only else "rw")
+        for pragma in (*PRAGMAS, "PRAGMA query_only = ON"):
+            connection.execute(pragma)
+        return connection
+
+
+def _connect(path: str, mode: str) -> sqlite3.Connection:
+    uri = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100 - no symlinks resolved
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        isolation_level=None,  # transactions are begun and ended by name
+        timeout=BUSY_TIMEOUT_S,
+        check_same_thread=False,  # the pool hands a connection from thread to thread, one at a time
+        cached_statements=256,
+    )
+
+
+def _create_file(path: str) -> None:
+    file = pathlib.Path(path)
+    if not file.parent.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, flags, 0o600))
+
+
+def _checked_version(path: str) -> int | None:
+    """Return the schema version of the store at `path`, None for an empty file; raise if not ours.
+
+    Looks through a read-only connection, so that a refused file stays byte for byte as it was.
+    """
+    with contextlib.closing(_connect(path, "ro")) as connection:
+        application, version, objects = (
+            connection.execute(query).fetchone()[0]
+            for query in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+    if application == 0 and version == 0 and objects == 0:
+        return None
+    if application != schema.APPLICATION_ID:
+        raise ForeignFileError(
+            f"{path} is a SQLite file of another program (application_id {application:#x}); "
+            "it was not touched. Name another file"
+        )
+    if version > schema.VERSION:
+        raise NewerFileError(
+            f"{path} has schema version {version}, this tracestore knows {schema.VERSION}; "
+            "it was not touched. Upgrade tracestore"
+        )
+    return int(version)
+
+
+def _create_schema(connection: sqlite3.Connection) -> None:
+    """Make an empty file a store; another process may do the same at the same moment."""
+    connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for statement in schema.statements():
+                connection.execute(statement)
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in one write transaction: committed at its end, rolled back if it raises.
+
+    IMMEDIATE, because a read that turns into a write fails at once where another process has written.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:  # also Ctrl-C: an open transaction would block every other writer
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def translated_errors(path: str) -> Iterator[None]:
+    """Turn what sqlite3 and the file system raise in the block into StoreErrors that name the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+    except OSError as error:
+        raise StoreError(f"{path} can't be opened: {error.strerror or error}") from error
+
+
+def _translated(error: sqlite3.Error, path: str) -> TracestoreError:
+    text = str(error)
+    if "not a database" in text:
+        return ForeignFileError(f"{path} is no SQLite file; it was not touched. Name another file")
+    if "malformed" in text:
+        return DamagedFileError(f"{path} is damaged: {text}")
+    if "readonly" in text:
+        return ReadOnlyError(f"{path} can't be written: {text}")
+    return StoreError(f"{path}: {text}")
+
+
+#: Errors of the file system that pass: no space, an I/O error, too many open files.
+_PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EINTR, errno.EAGAIN, errno.EMFILE, errno.ENFILE}
+)
+
+#: Texts of SQLite's operational errors that do not pass.
+_LASTING = ("readonly", "no such", "syntax", "too many", "has no column")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later may help: a lock, a full disk, an I/O error, no memory."""
+    cause = error.__cause__ if isinstance(error, StoreError) else error
+    if isinstance(cause, OSError):
+        return cause.errno in _PASSING
+    if isinstance(cause, sqlite3.OperationalError):
+        return not any(text in str(cause) for text in _LASTING)
+    return isinstance(cause, MemoryError)

@@ -1,0 +1,129 @@
+"""One file: its writing connection, its reading connections, and batches as transactions.
+
+Knows SQL and connections, no threads. The writing side (`write`, `run`, `close`) belongs to one thread at a
+time, the writer's; the reading side may be used from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from tracestore.errors import ReadOnlyError
+from tracestore.storage import connection as connections
+from tracestore.storage import rows
+from tracestore.storage.connection import is_transient, transaction, translated_errors
+
+T = TypeVar("T")
+
+#: Reading connections that are kept open when idle. More may be open while more threads read.
+IDLE_READERS = 4
+
+
+#: Handles that a child process inherited: kept, so that not even garbage collection closes them.
+_LEFT_ALONE: list[object] = []
+
+
+class TraceSource(Protocol):
+    """A trace that is being recorded; asked on the writing thread what to write of it."""
+
+    def snapshot(self) -> rows.TraceRecord:
+        """Return the trace as a whole as it stands."""
+
+
+class Database:
+    """One store's file. See the module for which thread may call what."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        read_only: bool = False,
+        prepare: Callable[[sqlite3.Connection], None] = lambda _connection: None,
+    ) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._prepare = prepare
+        self._writer: sqlite3.Connection | None = None
+        self._readers: deque[sqlite3.Connection] = deque()
+
+    # ------------------------------------------------------------------------ the writing thread
+
+    def write(self, records: Sequence[TraceSource | rows.SpanRecord]) -> int:
+        """Write a batch in one transaction; return how many spans were written."""
+        sources: dict[int, TraceSource] = {}
+        spans: list[rows.SpanRecord] = []
+        for record in records:
+            if isinstance(record, tuple):
+                spans.append(record)
+            else:
+                sources[id(record)] = record  # one snapshot a batch, however often it was put
+        traces = [source.snapshot() for source in sources.values()]
+        return int(self.run(lambda connection: rows.write_records(connection, traces, spans)))
+
+    def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` with the writing connection in one transaction and return its result."""
+        if self.read_only:
+            raise ReadOnlyError(f"{self.path} was opened with read_only=True")
+        if self._writer is None:
+            self._writer = connections.open_for_writing(self.path)
+        with translated_errors(self.path), transaction(self._writer):
+            return job(self._writer)
+
+    @staticmethod
+    def is_transient(error: BaseException) -> bool:
+        """Whether writing may work later; see `connection.is_transient`."""
+        return is_transient(error)
+
+    @staticmethod
+    def size_bytes(record: TraceSource | rows.SpanRecord) -> int:
+        """About how large a record is: the length of its payload columns."""
+        if not isinstance(record, tuple):
+            return 0
+        return sum(len(text) for text in record[-5:] if text is not None)
+
+    def close(self) -> None:
+        """Close the writing connection; the next write opens it again."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with contextlib.suppress(sqlite3.Error):
+                writer.close()
+
+    # ------------------------------------------------------------------------ any thread
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a reading connection to the block, which takes its results whole before it ends."""
+        connection = self._borrow()
+        try:
+            with translated_errors(self.path):
+                yield connection
+        except BaseException:
+            connection.close()  # a statement may be half read: that would pin the WAL
+            raise
+        if len(self._readers) < IDLE_READERS:
+            self._readers.append(connection)
+        else:
+            connection.close()
+
+    def _borrow(self) -> sqlite3.Connection:
+        with contextlib.suppress(IndexError):
+            return self._readers.pop()
+        connection = connections.open_for_reading(self.path, read_only=self.read_only)
+        self._prepare(connection)
+        return connection
+
+    def close_readers(self) -> None:
+        """Close the idle reading connections."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+    def forget(self) -> None:
+        """In the child of a fork: leave every handle alone for ever; closing one would harm the parent."""
+        _LEFT_ALONE.append((self._writer, self._readers))
+        self._writer = None
+        self._readers = deque()

@@ -1,0 +1,54 @@
+"""Bringing an older file up to date, one version at a time, after a backup beside it.
+
+Imported only when a migration is due: sqlite-utils takes 70 ms and more to import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+
+import sqlite_utils
+
+from tracestore.errors import StoreError
+from tracestore.storage import schema
+
+#: What leads from version n to n + 1, by n. A step may use all of sqlite-utils but ends no transaction.
+STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {}
+
+
+def migrate(path: str, version: int) -> None:
+    """Bring the store at `path` from `version` to `schema.VERSION` in one transaction.
+
+    A copy of the file as it was stays beside it as `<path>.v<version>.bak`, mode 0600. Two processes may
+    migrate at once: the second finds the work done.
+
+    Raises:
+        StoreError: There is no way from that version; the file was not touched.
+        sqlite3.Error: A step failed; the file is as it was.
+    """
+    missing = [step for step in range(version, schema.VERSION) if step not in STEPS]
+    if missing:
+        raise StoreError(f"{path} has schema version {version}, which can't be migrated any more")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
+        _back_up(connection, f"{path}.v{version}.bak")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            for step in range(found, schema.VERSION):
+                STEPS[step](sqlite_utils.Database(connection))
+            connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _back_up(connection: sqlite3.Connection, path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(sqlite3.connect(path)) as copy:
+            connection.backup(copy)

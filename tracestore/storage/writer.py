@@ -1,0 +1,435 @@
+"""The background writer: one thread, one queue, batches, flush with a deadline, counters.
+
+Knows queues and time, and no SQL: what to do with a batch is given to it. The thread that records only appends
+to a deque and, when the writer sleeps, puts a token into a SimpleQueue; both are single C calls, safe against
+signals, garbage collection and Ctrl-C, where `queue.Queue` and `threading.Event` can be left locked.
+
+    recording thread --put()--> deque --writer thread--> write(batch) in a transaction
+    any thread       --run(job)--> the same deque, in order; waits for the job's result
+
+Invariants: the thread never dies of an exception; every wait has a deadline; what is dropped is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from tracestore.errors import StoreError
+
+log = logging.getLogger("tracestore")
+
+#: How long the writer waits for a batch to fill, in seconds. A span is on its way to the file this soon.
+BATCH_WAIT_S = 0.025
+
+#: Records in one transaction at most; what waits beyond that goes into the next one at once.
+BATCH_RECORDS = 2_000
+
+#: Payload in one transaction, about: well below the page cache, so that nothing spills half done.
+BATCH_BYTES = 8 * 1024 * 1024
+
+#: How long a caller waits for room in a full queue before its record is dropped, in seconds.
+ROOM_WAIT_S = 1.0
+
+#: A span still open after this is written as open, in seconds.
+OPEN_AFTER_S = 1.0
+
+#: First and longest pause between two tries of a failing write, in seconds.
+RETRY_FIRST_S, RETRY_LONGEST_S = 0.01, 5.0
+
+#: How long a job (a tag, a feedback, a deletion) may wait for its turn, in seconds.
+JOB_TIMEOUT_S = 60.0
+
+
+class Sink(Protocol):
+    """What the writer writes to. All methods are called on the writing thread only."""
+
+    def write(self, records: Sequence[Any]) -> int:
+        """Write a batch in one transaction, open it if need be; return how many spans were written."""
+
+    def run(self, job: Callable[[Any], Any]) -> Any:
+        """Run `job(connection)` in one transaction and return its result."""
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Whether writing may work later."""
+
+    def size_bytes(self, record: Any) -> int:
+        """About how large a record is."""
+
+    def close(self) -> None:
+        """Close what is open; the next call opens it again."""
+
+
+class Flushed(msgspec.Struct, frozen=True):
+    """What a flush achieved.
+
+    Attributes:
+        durable: Spans written to the file since the store was opened.
+        dropped: Spans given up since then: a full queue, or a write that failed for too long.
+        pending: Records still on their way, because the time was up.
+    """
+
+    durable: int
+    dropped: int
+    pending: int
+
+    def __bool__(self) -> bool:
+        return self.pending == 0
+
+
+class _Job:
+    """A function to run on the writing thread, and the place for its result."""
+
+    __slots__ = ("function", "reply")
+
+    def __init__(self, function: Callable[[Any], Any] | None) -> None:
+        self.function = function
+        self.reply: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def result(self, timeout_s: float) -> Any:
+        value, error = self.reply.get(timeout=timeout_s)
+        if error is not None:
+            raise error
+        return value
+
+
+class Writer:
+    """Owns the writing thread of one file.
+
+    `put`, `run`, `flush`, `stats` may be called from any thread. The thread starts with the first record and
+    is a daemon: `close` at exit drains it within a deadline, and records that come later still are written
+    on the thread that brings them.
+    """
+
+    def __init__(self, sink: Sink, queue_size: int, retry_timeout_s: float) -> None:
+        self._sink = sink
+        self._queue_size = queue_size
+        self._retry_timeout_s = retry_timeout_s
+        self._logged: set[str] = set()
+        #: Called about once a second and before each flush of everything: records of what is still open.
+        self.open_records: Callable[[float], list[Any]] = lambda _age_s: []
+        #: Whether there is anything open that `open_records` would want to see again.
+        self.has_open: Callable[[], bool] = lambda: False
+        #: Called when the thread starts, in the process and on the thread that starts it.
+        self.on_start: Callable[[], None] = lambda: None
+        self.reset()
+
+    def reset(self) -> None:
+        """Start afresh with an empty queue and no thread: at first, and in the child of a fork."""
+        self._queue: deque[Any] = deque()
+        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._writing = threading.Lock()
+        #: True while only a token wakes the writer; read by `put` without a lock.
+        self.asleep = True
+        #: True while it sleeps without end, so that whoever starts a trace wakes it to watch over it.
+        self.dormant = True
+        self._hurried = False
+        self._stopping = False
+        self._stop_deadline = float("inf")
+        self._open_checked = 0.0
+        self._closed = False
+        self._dropping = False
+        self.in_flight = 0
+        self.written = 0
+        self.dropped = 0
+        self.failed = 0
+
+    # ------------------------------------------------------------------------ any thread
+
+    def put(self, record: Any) -> None:
+        """Hand over one record: about 0.1 µs. Waits at most ROOM_WAIT_S where the queue is full.
+
+        Only spans wait and are dropped. A change to a trace goes through: there are fewer, and without it a
+        trace that lost a span would lose its end and its tags too.
+        """
+        records = self._queue
+        if len(records) >= self._queue_size and type(record) is tuple and not self._has_room():
+            self.dropped += 1
+            return
+        records.append(record)
+        if self.asleep:
+            self.rouse()
+
+    def _has_room(self) -> bool:
+        """Wait for room, but never again until the queue has been empty once it was given up."""
+        if not self._dropping:
+            deadline = time.monotonic() + ROOM_WAIT_S
+            while len(self._queue) >= self._queue_size:
+                if self.asleep:
+                    self.rouse()
+                if time.monotonic() > deadline or self._on_writing_thread():
+                    self._dropping = True
+                    self._log_once(
+                        "full",
+                        "the queue is full (%d records) and the file can't keep up: new records are "
+                        "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes it larger",
+                        self._queue_size,
+                    )
+                    break
+                time.sleep(0.001)
+        return not self._dropping
+
+    def rouse(self) -> None:
+        """Wake the writer, start its thread where there is none."""
+        if self._closed:
+            self._drain_here()
+            return
+        self.asleep = self.dormant = False
+        if self._thread is not None and self._thread.is_alive():
+            self._tokens.put(None)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        # Not blocking: a signal handler that records while this thread holds the lock must not wait for it.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                self._stopping = False
+                self._stop_deadline = float("inf")
+                thread = threading.Thread(target=self._loop, name="tracestore-writer", daemon=True)
+                thread.start()
+                self._thread = thread
+                self.on_start()
+        except RuntimeError:  # no new threads while the interpreter shuts down
+            self._closed = True
+        finally:
+            self._starting.release()
+        if self._closed:
+            self._drain_here()
+
+    def run(self, function: Callable[[Any], Any], timeout_s: float = JOB_TIMEOUT_S) -> Any:
+        """Run `function(connection)` in a transaction after all records put so far; return its result.
+
+        Raises:
+            StoreError: The file can't be written, or not within `timeout_s`.
+        """
+        job = _Job(function)
+        self._submit(job)
+        try:
+            return job.result(timeout_s)
+        except queue.Empty:
+            raise StoreError(
+                f"the store could not be written within {timeout_s:g} s; another process may hold it, "
+                "or the disk may be full"
+            ) from None
+
+    def flush(self, timeout_s: float = JOB_TIMEOUT_S) -> Flushed:
+        """Wait until all that was put so far is durable, at most `timeout_s`; never raises for that."""
+        if self._queue or self.in_flight:
+            job = _Job(None)
+            self._submit(job)
+            with contextlib.suppress(queue.Empty):
+                job.result(timeout_s)
+        return Flushed(self.written, self.dropped + self.failed, self.pending())
+
+    def _submit(self, job: _Job) -> None:
+        if self._on_writing_thread():
+            raise StoreError("the writing thread can't wait for itself")
+        self._queue.append(job)
+        self._hurried = True
+        self.rouse()
+
+    def pending(self) -> int:
+        """Records (spans, changes to traces, jobs) that are queued or being written."""
+        return len(self._queue) + self.in_flight
+
+    def stats(self) -> dict[str, int]:
+        """Return what is queued, and spans written, dropped (queue full), failed (not writable)."""
+        return {
+            "queued": self.pending(),
+            "written": self.written,
+            "dropped": self.dropped,
+            "failed": self.failed,
+        }
+
+    def stop(self, timeout_s: float) -> bool:
+        """Write what is queued, end the thread and close the file; True if done in time.
+
+        Recording may go on: the next record starts a new thread.
+        """
+        thread = self._thread
+        if thread is None or not thread.is_alive() or self._on_writing_thread():
+            return True
+        self._stop_deadline = time.monotonic() + timeout_s
+        self._stopping = True
+        self._tokens.put(None)
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def pause(self, timeout_s: float) -> None:
+        """Before a fork: stop, and let no thread start until `resume` (or `reset` in the child)."""
+        self._starting.acquire(timeout=timeout_s)
+        self.stop(timeout_s)
+
+    def resume(self) -> None:
+        """After a fork, in the parent: go on with what was queued meanwhile."""
+        with contextlib.suppress(RuntimeError):  # `pause` had not got hold of it in time
+            self._starting.release()
+        if self._queue:
+            self.rouse()
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop for good: from now on records are written on the thread that brings them."""
+        done = self.stop(timeout_s)
+        self._closed = True
+        self.asleep = True
+        if done:
+            self._drain_here()
+            self._sink.close()
+        return done
+
+    def _on_writing_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _drain_here(self) -> None:
+        """Write on the calling thread: after `close`, and where no thread can be started."""
+        self.asleep = True
+        while self._queue:
+            if not self._writing.acquire(timeout=RETRY_LONGEST_S):
+                return
+            try:
+                self._stop_deadline = time.monotonic() + RETRY_LONGEST_S
+                while self._queue:
+                    self._write_some()
+                self._sink.close()
+            finally:
+                self._writing.release()
+
+    # ------------------------------------------------------------------------ the writing thread
+
+    def _loop(self) -> None:
+        with self._writing:
+            while True:
+                try:
+                    if self._stopping and not self._queue:
+                        break
+                    self._wait()
+                    self._add_open_records()
+                    self._write_some()
+                except BaseException as error:  # noqa: BLE001 - the writer outlives every failure
+                    self._log_once(
+                        f"loop {type(error).__name__}", "the writer went on after %r", error
+                    )
+            self._sink.close()
+            self._thread = None
+            self.asleep = self.dormant = True
+        if self._queue:  # put between the last look and falling asleep
+            self.rouse()
+
+    def _wait(self) -> None:
+        """Return when there is something to do: a batch has had its time, a job waits, or a stop."""
+        if not self._queue and not self._stopping:
+            self._dropping = self._hurried = False
+            self._sleep()
+        self._drain_tokens()
+        if not self._stopping and not self._hurried and len(self._queue) < BATCH_RECORDS:
+            with contextlib.suppress(queue.Empty):  # a token: somebody waits for a job
+                self._tokens.get(timeout=BATCH_WAIT_S)
+
+    def _sleep(self) -> None:
+        """Sleep until a token comes, or a second at most while spans are open."""
+        watching = self.has_open()
+        self.dormant = not watching
+        self.asleep = True
+        # Look again: what was put before `asleep` was set has sent no token.
+        if not self._queue and not self._stopping and (watching or not self.has_open()):
+            with contextlib.suppress(queue.Empty):
+                self._tokens.get(timeout=OPEN_AFTER_S if watching else None)
+        self.asleep = self.dormant = False
+
+    def _drain_tokens(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._tokens.get_nowait()
+
+    def _add_open_records(self) -> None:
+        now = time.monotonic()
+        if now - self._open_checked >= OPEN_AFTER_S and self.has_open():
+            self._open_checked = now
+            opened = self.open_records(OPEN_AFTER_S)
+            # First in line: the record of a span's end, queued since, must come after that of its start.
+            self._queue.extendleft(reversed(opened))
+
+    def _write_some(self) -> None:
+        """Write one batch and the jobs after it."""
+        records: list[Any] = []
+        size_bytes = 0
+        job: _Job | None = None
+        self.in_flight = 1  # before anything leaves the queue: `flush` must never see neither
+        while self._queue and len(records) < BATCH_RECORDS and size_bytes < BATCH_BYTES:
+            item = self._queue.popleft()
+            if isinstance(item, _Job):
+                job = item
+                break
+            records.append(item)
+            size_bytes += self._sink.size_bytes(item)
+        if records:
+            self.in_flight = len(records)
+            self._write(records)
+        self.in_flight = 0
+        if job is not None:
+            self._answer(job)
+
+    def _answer(self, job: _Job) -> None:
+        if job.function is None:
+            job.reply.put((None, None))
+            return
+        try:
+            job.reply.put((self._sink.run(job.function), None))
+        except BaseException as error:  # noqa: BLE001 - raised again on the thread that asked
+            job.reply.put((None, error))
+
+    def _write(self, records: list[Any]) -> None:
+        """Write a batch: again while that may help, then record by record, then give up and count."""
+        deadline = time.monotonic() + self._retry_timeout_s
+        pause = RETRY_FIRST_S
+        while True:
+            try:
+                written = self._sink.write(records)
+                self.written += written
+                self.failed += _spans(records) - written
+            except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
+                if self._sink.is_transient(error) and time.monotonic() + pause < min(
+                    deadline, self._stop_deadline
+                ):
+                    self._log_once(f"retry {error}", "writing is retried: %s", error)
+                    time.sleep(pause)
+                    pause = min(pause * 2, RETRY_LONGEST_S)
+                elif len(records) > 1 and not isinstance(error, StoreError):
+                    for record in records:  # one of them is at fault; the others are written
+                        self._write([record])
+                    return
+                else:
+                    self.failed += _spans(records)
+                    self._log_once(
+                        f"{type(error).__name__} {error}",
+                        "%d records are lost: %s",
+                        len(records),
+                        error,
+                    )
+                    return
+            else:
+                return
+
+    def _log_once(self, kind: str, message: str, *values: object) -> None:
+        """Log one problem of each kind; later ones are only counted."""
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.warning(message, *values)
+
+
+def _spans(records: Sequence[Any]) -> int:
+    """Return how many of the records are spans: a span is a tuple, a change to a trace is not."""
+    return sum(type(record) is tuple for record in records)
