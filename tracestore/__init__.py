@@ -1,0 +1,108 @@
+"""tracestore: an embedded, single-file SQLite trace store for programs that call language models.
+
+`import tracestore as mlflow` and code written for MLflow Tracing runs unchanged.
+
+The names are loaded when they are first used (PEP 562), so that importing costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracestore import entities as entities
+    from tracestore import openai as openai
+    from tracestore import tracing as tracing
+    from tracestore.capture.decorator import trace as trace
+    from tracestore.capture.fluent import count_traces as count_traces
+    from tracestore.capture.fluent import create_experiment as create_experiment
+    from tracestore.capture.fluent import delete_trace_tag as delete_trace_tag
+    from tracestore.capture.fluent import explain as explain
+    from tracestore.capture.fluent import flush as flush
+    from tracestore.capture.fluent import flush_trace_async_logging as flush_trace_async_logging
+    from tracestore.capture.fluent import get_active_trace_id as get_active_trace_id
+    from tracestore.capture.fluent import get_current_active_span as get_current_active_span
+    from tracestore.capture.fluent import get_experiment as get_experiment
+    from tracestore.capture.fluent import get_experiment_by_name as get_experiment_by_name
+    from tracestore.capture.fluent import get_last_active_trace_id as get_last_active_trace_id
+    from tracestore.capture.fluent import get_trace as get_trace
+    from tracestore.capture.fluent import log_assessment as log_assessment
+    from tracestore.capture.fluent import log_expectation as log_expectation
+    from tracestore.capture.fluent import log_feedback as log_feedback
+    from tracestore.capture.fluent import open as open  # noqa: A004 - as gzip.open
+    from tracestore.capture.fluent import search_experiments as search_experiments
+    from tracestore.capture.fluent import search_traces as search_traces
+    from tracestore.capture.fluent import set_active_model as set_active_model
+    from tracestore.capture.fluent import set_experiment as set_experiment
+    from tracestore.capture.fluent import set_trace_tag as set_trace_tag
+    from tracestore.capture.fluent import start_span as start_span
+    from tracestore.capture.fluent import start_span_no_context as start_span_no_context
+    from tracestore.capture.fluent import stats as stats
+    from tracestore.capture.fluent import update_current_trace as update_current_trace
+    from tracestore.client import MlflowClient as MlflowClient
+    from tracestore.errors import FilterSyntaxError as FilterSyntaxError
+    from tracestore.errors import TracestoreError as MlflowException
+    from tracestore.errors import TracestoreError as TracestoreError
+    from tracestore.runtime import get_tracking_uri as get_tracking_uri
+    from tracestore.runtime import set_tracking_uri as set_tracking_uri
+    from tracestore.store import Store as Store
+
+__version__ = "0.1.0"
+
+#: Where each public name lives: module, and its name there where that differs.
+_HOMES: dict[str, tuple[str, ...]] = {
+    "tracestore.capture.decorator": ("trace",),
+    "tracestore.capture.fluent": (
+        "count_traces",
+        "create_experiment",
+        "delete_trace_tag",
+        "explain",
+        "flush",
+        "flush_trace_async_logging",
+        "get_active_trace_id",
+        "get_current_active_span",
+        "get_experiment",
+        "get_experiment_by_name",
+        "get_last_active_trace_id",
+        "get_trace",
+        "log_assessment",
+        "log_expectation",
+        "log_feedback",
+        "open",
+        "search_experiments",
+        "search_traces",
+        "set_active_model",
+        "set_experiment",
+        "set_trace_tag",
+        "start_span",
+        "start_span_no_context",
+        "stats",
+        "update_current_trace",
+    ),
+    "tracestore.client": ("MlflowClient",),
+    "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),
+    "tracestore.runtime": ("get_tracking_uri", "set_tracking_uri"),
+    "tracestore.store": ("Store",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_SUBMODULES = ("client", "entities", "errors", "openai", "tracing")
+
+__all__ = ["MlflowException", "__version__", *_HOME_OF, *_SUBMODULES]  # noqa: PLE0604 - all are text
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    elif name == "MlflowException":
+        value = importlib.import_module("tracestore.errors").TracestoreError
+    elif name in _SUBMODULES:
+        return importlib.import_module(f"tracestore.{name}")
+    else:
+        raise AttributeError(f"module 'tracestore' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

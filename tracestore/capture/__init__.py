@@ -1,0 +1,1 @@
+"""What user code calls while it runs: the decorator, spans, the current trace."""

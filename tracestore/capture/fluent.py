@@ -1,0 +1,561 @@
+"""The functions of the package: what `tracestore.…` (and so `mlflow.…`) offers, with MLflow's signatures.
+
+Thin: each works out what is meant here and now (the current span, the active store and experiment) and calls
+the object that does it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from tracestore import frame
+from tracestore.capture.preview import cut
+from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
+from tracestore.capture.span import LiveSpan, NoOpSpan, current, last_trace_id, log
+from tracestore.encoding import text_of
+from tracestore.entities import (
+    AssessmentError,
+    AssessmentSource,
+    Expectation,
+    Experiment,
+    Feedback,
+    Link,
+    PagedList,
+    SpanLogLevel,
+    Trace,
+    TraceState,
+    ViewType,
+)
+from tracestore.entities.trace import SESSION_KEY, USER_KEY
+from tracestore.errors import InvalidArgumentError, NotFoundError
+from tracestore.runtime import runtime
+from tracestore.storage.writer import Flushed
+from tracestore.store import Store
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+A = TypeVar("A", Feedback, Expectation)
+
+# ------------------------------------------------------------------------------------------ recording
+
+
+def start_span(
+    name: str = "span",
+    span_type: str | None = "UNKNOWN",
+    attributes: Mapping[str, Any] | None = None,
+    trace_destination: Any = None,
+    log_level: SpanLogLevel | str | None = None,
+    run_id: str | None = None,
+    links: Sequence[Link] | None = None,
+    description: str | None = None,
+) -> SpanScope:
+    """Record a span for a `with` block, under the current span or as a new trace.
+
+    Costs about 1.5 µs. An exception of the block is recorded and goes on.
+
+    Args:
+        name: What the span is called.
+        span_type: See SpanType; any text.
+        attributes: Any values by text.
+        trace_destination: An object with an `experiment_id`, for a span that starts a trace.
+        log_level: How loud the span is.
+        run_id: Recorded as `mlflow.sourceRun` of a new trace.
+        links: References to other traces' spans.
+        description: Free text.
+
+    Returns:
+        A context manager that gives the span.
+
+    Example:
+        >>> with start_span("retrieve", span_type="RETRIEVER") as span:
+        ...     span.set_inputs({"query": "sqlite"})
+        ...     span.set_outputs(["a page"])
+    """
+    if (
+        attributes is None
+        and trace_destination is None
+        and log_level is None
+        and run_id is None
+        and links is None
+        and description is None
+    ):
+        return SpanScope(name, span_type, DEFAULT_OPTIONS)
+    return SpanScope(
+        name,
+        span_type,
+        SpanOptions(
+            attributes=attributes,
+            experiment_id=getattr(trace_destination, "experiment_id", None),
+            log_level=log_level,
+            run_id=run_id,
+            links=None if links is None else list(links),
+            description=description,
+        ),
+    )
+
+
+def start_span_no_context(
+    name: str,
+    span_type: str | None = "UNKNOWN",
+    parent_span: LiveSpan | NoOpSpan | None = None,
+    inputs: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    experiment_id: str | None = None,
+    start_time_ns: int | None = None,
+    log_level: SpanLogLevel | str | None = None,
+    links: Sequence[Link] | None = None,
+    description: str | None = None,
+) -> LiveSpan:
+    """Start a span that is never the current one; the caller ends it with `span.end()`.
+
+    For callbacks and threads, where begin and end are in different places.
+
+    Args:
+        name: What the span is called.
+        span_type: See SpanType; any text.
+        parent_span: The parent; default the current span, else a new trace.
+        inputs: Recorded unless None.
+        attributes: Any values by text.
+        tags: Of a new trace.
+        metadata: Of a new trace.
+        experiment_id: Of a new trace; default the active experiment.
+        start_time_ns: Nanoseconds since 1970, default now.
+        log_level: How loud the span is.
+        links: References to other traces' spans.
+        description: Free text.
+
+    Example:
+        >>> span = start_span_no_context("fetch", inputs={"url": "…"})
+        >>> span.end(outputs={"status": 200})
+    """
+    span = start(
+        current.get() if parent_span is None else parent_span,
+        name,
+        span_type,
+        SpanOptions(
+            attributes=attributes,
+            experiment_id=experiment_id,
+            log_level=log_level,
+            links=None if links is None else list(links),
+            description=description,
+        ),
+        root={
+            "tags": texts(tags or {}),
+            "metadata": texts(metadata or {}),
+            "start_time_ns": start_time_ns,
+        },
+    )
+    if inputs is not None:
+        span.set_inputs(inputs)
+    return span
+
+
+def get_current_active_span() -> LiveSpan | None:
+    """Return the innermost span that runs in this context, None where none is recorded."""
+    span = current.get()
+    return span if isinstance(span, LiveSpan) else None
+
+
+def get_active_trace_id() -> str | None:
+    """Return the id of the trace that runs in this context, None where none is recorded."""
+    span = get_current_active_span()
+    return None if span is None else span.trace_id
+
+
+def get_last_active_trace_id(thread_local: bool = False) -> str | None:
+    """Return the id of the trace whose root span ended last, None before the first.
+
+    Args:
+        thread_local: Only traces that ended in this context (thread or asyncio task).
+    """
+    return last_trace_id.get() if thread_local else runtime.last_trace_id
+
+
+def update_current_trace(
+    tags: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    client_request_id: str | None = None,
+    request_preview: str | None = None,
+    response_preview: str | None = None,
+    state: TraceState | str | None = None,
+    model_id: str | None = None,
+    session_id: str | None = None,
+    user: str | None = None,
+) -> None:
+    """Give the trace that runs in this context tags, metadata and more, from any of its spans.
+
+    Without one it logs a warning and does nothing.
+
+    Args:
+        tags: Merged into the trace's; other values than text become text, None is left out.
+        metadata: Likewise.
+        client_request_id: The id that the caller's own system gave to the request.
+        request_preview: Shown in lists instead of the preview made from the inputs.
+        response_preview: Likewise of the outputs.
+        state: "OK" or "ERROR", in place of the root span's status.
+        model_id: Metadata `mlflow.modelId`.
+        session_id: Metadata `mlflow.trace.session`.
+        user: Metadata `mlflow.trace.user`.
+
+    Raises:
+        InvalidArgumentError: The state is another, or a preview is no text.
+
+    Example:
+        >>> with start_span("chat"):
+        ...     update_current_trace(tags={"environment": "production"}, session_id="s-1")
+    """
+    state = None if state is None else _final_state(state)
+    for name, preview in (
+        ("request_preview", request_preview),
+        ("response_preview", response_preview),
+    ):
+        if preview is not None and not isinstance(preview, str):
+            raise InvalidArgumentError(f"{name} is a {type(preview).__name__}; it must be text")
+    span = get_current_active_span()
+    if span is None:
+        log.warning("update_current_trace was called where no trace is being recorded")
+        return
+    trace = span.trace
+    keyed = {"mlflow.modelId": model_id, SESSION_KEY: session_id, USER_KEY: user}
+    trace.metadata = {**trace.metadata, **texts(metadata or {}), **texts(keyed)}
+    for key, value in texts(tags or {}).items():
+        trace.set_tag(key, value)
+    if client_request_id is not None:
+        trace.client_request_id = text_of(client_request_id)
+    trace.request_preview = cut(request_preview) if request_preview else trace.request_preview
+    trace.response_preview = cut(response_preview) if response_preview else trace.response_preview
+    trace.state = state or trace.state
+    trace.changed()
+
+
+def _final_state(state: TraceState | str) -> str:
+    text = state.value if isinstance(state, TraceState) else state
+    if text not in ("OK", "ERROR"):
+        raise InvalidArgumentError(f"state is {state!r}; it must be 'OK' or 'ERROR'")
+    return text
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def get_trace(
+    trace_id: str | None = None,
+    silent: bool = False,
+    flush: bool = True,
+    *,
+    request_id: str | None = None,
+) -> Trace | None:
+    """Return one trace with its spans, None (and a warning in the log) where there is none.
+
+    A trace that has just ended is there, and so is one that still runs.
+
+    Args:
+        trace_id: `tr-…`.
+        silent: No warning.
+        flush: Kept for MLflow programs; reads always see what was recorded before.
+        request_id: MLflow 2's name for `trace_id`.
+    """
+    del flush
+    wanted = renamed("request_id", request_id, "trace_id", trace_id)
+    try:
+        return runtime.store.get_trace(wanted)
+    except NotFoundError as error:
+        if not silent:
+            log.warning("%s", error)
+        return None
+
+
+def renamed(old_name: str, old: str | None, new_name: str, new: str | None) -> str:
+    """Return the value of a renamed argument, whichever name it came by; warn about the old one.
+
+    Raises:
+        InvalidArgumentError: Both are given, or neither.
+    """
+    if (old is None) == (new is None):
+        raise InvalidArgumentError(f"pass {new_name} ({old_name} is its older name), and only once")
+    if old is None:
+        return str(new)
+    warnings.warn(
+        f"{old_name} is the older name of {new_name}", category=FutureWarning, stacklevel=3
+    )
+    return old
+
+
+@overload
+def search_traces(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] | None = None,
+    extract_fields: Sequence[str] | None = None,
+    run_id: str | None = None,
+    *,
+    return_type: Literal["list"],
+    model_id: str | None = None,
+    include_spans: bool = True,
+    locations: Sequence[str] | None = None,
+    flush: bool = True,
+) -> PagedList[Trace]: ...
+
+
+@overload
+def search_traces(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] | None = None,
+    extract_fields: Sequence[str] | None = None,
+    run_id: str | None = None,
+    return_type: Literal["pandas"] | None = None,
+    model_id: str | None = None,
+    sql_warehouse_id: str | None = None,
+    include_spans: bool = True,
+    locations: Sequence[str] | None = None,
+    flush: bool = True,
+) -> pd.DataFrame: ...
+
+
+def search_traces(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] | None = None,
+    extract_fields: Sequence[str] | None = None,
+    run_id: str | None = None,
+    return_type: Literal["pandas", "list"] | None = None,
+    model_id: str | None = None,
+    sql_warehouse_id: str | None = None,
+    include_spans: bool = True,
+    locations: Sequence[str] | None = None,
+    flush: bool = True,
+) -> pd.DataFrame | PagedList[Trace]:
+    """Return the traces of the active experiment that meet a filter, newest first.
+
+    What was recorded before, also a moment ago, is seen.
+
+    Args:
+        experiment_ids: Of these experiments instead.
+        filter_string: See the README's table of the filter language. None or "": every trace.
+        max_results: None means all.
+        order_by: Such as ["duration DESC"].
+        extract_fields: Further columns, such as "retrieve.outputs"; data frames only.
+        run_id: Only traces with this `mlflow.sourceRun`.
+        return_type: "pandas" (the default where pandas is installed) or "list".
+        model_id: Only traces with this `mlflow.modelId`.
+        sql_warehouse_id: Kept for MLflow programs; ignored.
+        include_spans: False leaves spans, request and response out, which is several times faster.
+        locations: The newer name of `experiment_ids`.
+        flush: Kept for MLflow programs; reads always see what was recorded before.
+
+    Returns:
+        A data frame with MLflow's twelve columns and two of its older ones, or a list of Trace.
+
+    Raises:
+        FilterSyntaxError: The filter or the order can't be read.
+        InvalidArgumentError: Another argument is out of range.
+
+    Example:
+        >>> len(search_traces(filter_string="tags.environment = 'production'", return_type="list"))
+        0
+    """
+    del sql_warehouse_id, flush
+    if return_type not in (None, "pandas", "list"):
+        raise InvalidArgumentError(f"return_type is {return_type!r}; it must be 'pandas' or 'list'")
+    if experiment_ids is not None and locations is not None:
+        raise InvalidArgumentError("pass locations or experiment_ids (its older name), not both")
+    as_frame = frame.is_available() if return_type is None else return_type == "pandas"
+    if extract_fields and not as_frame:
+        raise InvalidArgumentError(
+            "extract_fields makes columns of a data frame: return_type='pandas'"
+        )
+    where = experiment_ids if locations is None else locations
+    search: dict[str, Any] = {
+        "experiment_ids": [str(runtime.experiment)] if where is None else where,
+        "max_results": max_results,
+        "order_by": order_by,
+        "include_spans": include_spans,
+        "run_id": run_id,
+        "model_id": model_id,
+    }
+    if as_frame:
+        return runtime.store.search_frame(filter_string, extract_fields=extract_fields, **search)
+    return runtime.store.search_traces(filter_string, **search)
+
+
+def count_traces(
+    filter_string: str | None = None, experiment_ids: Sequence[str] | None = None
+) -> int:
+    """Return how many traces of the active experiment meet a filter, without fetching them.
+
+    Example:
+        >>> count_traces("status = 'ERROR'")
+        0
+    """
+    where = [str(runtime.experiment)] if experiment_ids is None else experiment_ids
+    return runtime.store.count_traces(filter_string, experiment_ids=where)
+
+
+def explain(filter_string: str | None = None, order_by: Sequence[str] | str | None = None) -> str:
+    """Return how a search would run: SQL, bound values and SQLite's query plan, as one text."""
+    return runtime.store.explain(filter_string, order_by)
+
+
+# ------------------------------------------------------------------------------------------ changing
+
+
+def set_trace_tag(
+    trace_id: str | None = None, key: str = "", value: Any = "", *, request_id: str | None = None
+) -> None:
+    """Set one tag of a trace, running or stored; see Store.set_trace_tag."""
+    wanted = renamed("request_id", request_id, "trace_id", trace_id)
+    runtime.store.set_trace_tag(wanted, key, value)
+
+
+def delete_trace_tag(
+    trace_id: str | None = None, key: str = "", *, request_id: str | None = None
+) -> None:
+    """Delete one tag of a trace; see Store.delete_trace_tag."""
+    runtime.store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
+
+
+def log_feedback(
+    *,
+    trace_id: str,
+    name: str = "feedback",
+    value: Any = None,
+    source: AssessmentSource | None = None,
+    error: AssessmentError | BaseException | str | None = None,
+    rationale: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    span_id: str | None = None,
+) -> Feedback:
+    """Store feedback on a trace; see Store.log_feedback.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> log_feedback(trace_id=span.trace_id, name="helpful", value=True).value
+        True
+    """
+    return runtime.store.log_feedback(
+        trace_id, name, value, source, error, rationale, metadata, span_id
+    )
+
+
+def log_expectation(
+    *,
+    trace_id: str,
+    name: str,
+    value: Any,
+    source: AssessmentSource | None = None,
+    metadata: dict[str, Any] | None = None,
+    span_id: str | None = None,
+) -> Expectation:
+    """Store what the right answer would have been; see Store.log_expectation."""
+    return runtime.store.log_expectation(trace_id, name, value, source, metadata, span_id)
+
+
+def log_assessment(trace_id: str, assessment: A) -> A:
+    """Store a Feedback or an Expectation; see Store.log_assessment."""
+    return runtime.store.log_assessment(trace_id, assessment)
+
+
+# ------------------------------------------------------------------------------------------ experiments
+
+
+def set_experiment(
+    experiment_name: str | None = None, experiment_id: str | None = None
+) -> Experiment:
+    """Make an experiment the active one: by name, made if missing, or by id.
+
+    Raises:
+        InvalidArgumentError: Not exactly one is given, or the experiment was deleted.
+        NotFoundError: There is no experiment with that id.
+    """
+    return runtime.set_experiment(experiment_name, experiment_id)
+
+
+def create_experiment(
+    name: str, artifact_location: str | None = None, tags: dict[str, Any] | None = None
+) -> str:
+    """Make an experiment and return its id; see Store.create_experiment."""
+    return runtime.store.create_experiment(name, artifact_location, tags)
+
+
+def get_experiment(experiment_id: str) -> Experiment:
+    """Return an experiment by id; NotFoundError where there is none."""
+    return runtime.store.get_experiment(experiment_id)
+
+
+def get_experiment_by_name(name: str) -> Experiment | None:
+    """Return an experiment by its exact name, None where there is none."""
+    return runtime.store.get_experiment_by_name(name)
+
+
+def search_experiments(
+    view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = None
+) -> PagedList[Experiment]:
+    """Return experiments, the newest first; see Store.search_experiments."""
+    return runtime.store.search_experiments(view_type, max_results)
+
+
+# ------------------------------------------------------------------------------------------ the store
+
+
+def open(path: str | os.PathLike[str], *, read_only: bool = False) -> Store:  # noqa: A001 - as gzip.open
+    """Return a Store: any file of traces, with the same verbs as this package.
+
+    Args:
+        path: The file, made at the first write if it isn't there.
+        read_only: Never write to it.
+    """
+    return Store(path, read_only=read_only)
+
+
+def flush(timeout_s: float = 60.0) -> Flushed:
+    """Wait until all that was recorded so far is in the file, at most `timeout_s` seconds.
+
+    Returns:
+        Counts of records: durable, dropped, still pending. True in a condition if none is pending.
+
+    Example:
+        >>> flush().pending
+        0
+    """
+    return runtime.store.flush(timeout_s)
+
+
+def flush_trace_async_logging(terminate: bool = False) -> None:
+    """Wait until all that was recorded so far is in the file. MLflow's name for `flush`.
+
+    `terminate` is ignored: recording goes on.
+    """
+    del terminate
+    runtime.store.flush()
+
+
+def stats() -> dict[str, Any]:
+    """Return counters of the active store, and of calls in which recording failed; see Store.stats."""
+    return runtime.store.stats() | {"failures": dict(runtime.failures)}
+
+
+def set_active_model(*, name: str | None = None, model_id: str | None = None) -> None:
+    """Record `mlflow.modelId` with every trace from now on: `model_id`, or `name` in its place."""
+    runtime.configure(active_model_id=model_id or name)
+
+
+def enable() -> None:
+    """Switch tracing on again."""
+    runtime.enabled = True
+
+
+def disable() -> None:
+    """Switch tracing off: what starts from now on is not recorded."""
+    runtime.enabled = False

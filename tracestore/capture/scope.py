@@ -1,0 +1,232 @@
+"""How spans start: as a child of the current one, or as the root of a new trace.
+
+Nothing here raises into the traced program. What goes wrong is counted and logged once, and the program runs
+on with a span that is not recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from tracestore import ids
+from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, current, last_trace_id
+from tracestore.encoding import text_of
+from tracestore.entities import Link, SpanLogLevel
+from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
+from tracestore.runtime import runtime
+
+NO_OP = NoOpSpan()
+
+
+class TraceContext(NamedTuple):
+    """What every trace that starts in a context is given."""
+
+    tags: Mapping[str, str]
+    metadata: Mapping[str, str]
+    enabled: bool | None
+
+
+_NO_CONTEXT = TraceContext({}, {}, None)
+_context: contextvars.ContextVar[TraceContext] = contextvars.ContextVar(
+    "tracestore_context", default=_NO_CONTEXT
+)
+
+
+class SpanOptions(NamedTuple):
+    """The less common properties of a span to be started."""
+
+    attributes: Any = None
+    experiment_id: str | None = None
+    sampling_ratio: float | None = None
+    log_level: SpanLogLevel | str | None = None
+    run_id: str | None = None
+    links: list[Link] | None = None
+    description: str | None = None
+
+
+DEFAULT_OPTIONS = SpanOptions()
+
+
+class SpanScope:
+    """A span for the length of a `with` block, current in its context meanwhile.
+
+    The block's exception is recorded and goes on. On the way out the context variable is set back only where
+    it still holds this span: a block that is left in another context than it was entered in (a generator
+    that is finalised elsewhere, say) disturbs nobody.
+    """
+
+    __slots__ = ("_before", "_name", "_options", "_span_type", "span")
+
+    def __init__(self, name: str, span_type: str | None, options: SpanOptions) -> None:
+        self._name = name
+        self._span_type = span_type
+        self._options = options
+
+    def __enter__(self) -> LiveSpan:
+        before = self._before = current.get()
+        options = self._options
+        if type(before) is LiveSpan and options is DEFAULT_OPTIONS:
+            span = LiveSpan(before._trace, before, text_of(self._name), self._span_type)  # noqa: SLF001 - hot
+        else:
+            span = start(before, self._name, self._span_type, options)
+        self.span = span
+        current.set(span)
+        return span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        span = self.span
+        if current.get() is span:
+            current.set(self._before)
+        if exception is not None:
+            span.record_exception(exception)
+        span.end()
+
+
+def start(
+    parent: LiveSpan | NoOpSpan | None,
+    name: str,
+    span_type: str | None,
+    options: SpanOptions = DEFAULT_OPTIONS,
+    root: Mapping[str, Any] | None = None,
+) -> LiveSpan:
+    """Start a span under `parent`, or a new trace where that is None.
+
+    Args:
+        parent: Under a span that is not recorded nothing is.
+        name: Any value; what is no text becomes its `str()`.
+        span_type: See SpanType; any text, or None.
+        options: See SpanOptions.
+        root: Of a new trace: `tags`, `metadata`, `start_time_ns`.
+
+    Returns:
+        The span; one that records nothing where tracing is off, the trace was not sampled, or starting it
+        failed. (Typed as a LiveSpan, which is what callers treat it as.)
+    """
+    try:
+        if isinstance(parent, NoOpSpan):
+            return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
+        if parent is not None:
+            span = LiveSpan(parent.trace, parent, text_of(name), span_type)
+        else:
+            trace = _new_trace(options, root or {})
+            if trace is None:
+                return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
+            span = LiveSpan(trace, None, text_of(name), span_type)
+        if root is not None and root.get("start_time_ns") is not None:
+            span.start_time_ns = int(root["start_time_ns"])
+        if span.parent_id is None:
+            span.trace.begin(span)
+        if options is not DEFAULT_OPTIONS:
+            _apply(span, options)
+    except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
+        runtime.failed("a span", error)
+        return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
+    return span
+
+
+def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | None:
+    """Return a new trace, or None where it is not to be recorded."""
+    context = _context.get()
+    if not (runtime.enabled if context.enabled is None else context.enabled):
+        return None
+    ratio = options.sampling_ratio
+    if ratio is None:
+        ratio = runtime.settings.sampling_ratio
+    if ratio < 1.0 and ids.chance() >= ratio:
+        return None
+    store = runtime.store
+    experiment_id = options.experiment_id
+    experiment = (
+        runtime.experiment if experiment_id is None else runtime.experiment_key(experiment_id)
+    )
+    metadata = {**runtime.model_metadata, **context.metadata, **root.get("metadata", {})}
+    if options.run_id is not None:
+        metadata["mlflow.sourceRun"] = text_of(options.run_id)
+    tags = {**context.tags, **root.get("tags", {})}
+    tags.pop(NAME_KEY, None)  # a trace is called what its root is called, until somebody renames it
+    trace = LiveTrace(store.writer, store.live, experiment, metadata, tags)
+    trace.on_end = _trace_ended
+    return trace
+
+
+def _trace_ended(trace: LiveTrace) -> None:
+    """Remember the trace as the last one; where writing is not asynchronous, wait for it."""
+    runtime.last_trace_id = trace.trace_id
+    last_trace_id.set(trace.trace_id)
+    if not runtime.settings.async_logging:
+        trace.writer.flush()
+
+
+def _apply(span: LiveSpan, options: SpanOptions) -> None:
+    """Set the less common properties; one that can't be is left out, the span is recorded."""
+    steps: tuple[tuple[Any, Callable[[Any], None]], ...] = (
+        (options.attributes, lambda value: span.set_attributes(_mapping(value))),
+        (options.description, span.set_description),
+        (options.log_level, span.set_log_level),
+        *((link, span.add_link) for link in options.links or ()),
+    )
+    for value, apply in steps:
+        if value is not None:
+            try:
+                apply(value)
+            except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
+                runtime.failed(f"part of span {span.name!r}", error)
+
+
+def _mapping(attributes: Any) -> Mapping[str, Any]:
+    return attributes if isinstance(attributes, (Mapping, str)) else dict(attributes)  # type: ignore[return-value]  # text is refused by set_attributes
+
+
+@contextlib.contextmanager
+def context(
+    metadata: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    enabled: bool | None = None,
+    session_id: str | None = None,
+    user: str | None = None,
+) -> Iterator[None]:
+    """Give tags and metadata to every trace that starts in the block, or switch tracing for it.
+
+    A trace that runs already is not touched. Blocks nest, the inner one wins.
+
+    Args:
+        metadata: Text by key; other values become text.
+        tags: Likewise.
+        enabled: False: nothing is recorded in the block; True: it is, though tracing is off outside.
+        session_id: Metadata `mlflow.trace.session`.
+        user: Metadata `mlflow.trace.user`.
+    """
+    outer = _context.get()
+    given = dict(metadata or {})
+    given |= {k: v for k, v in ((SESSION_KEY, session_id), (USER_KEY, user)) if v is not None}
+    inner = TraceContext(
+        tags={**outer.tags, **texts(tags or {})},
+        metadata={**outer.metadata, **texts(given)},
+        enabled=outer.enabled if enabled is None else enabled,
+    )
+    _context.set(inner)
+    span = current.get()
+    if enabled is False:
+        current.set(NO_OP)
+    elif enabled is True and isinstance(span, NoOpSpan):
+        current.set(None)
+    try:
+        yield
+    finally:
+        if _context.get() is inner:
+            _context.set(outer)
+        current.set(span)
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return tags or metadata as text by text; values of None are left out."""
+    return {text_of(key): text_of(value) for key, value in values.items() if value is not None}

@@ -1,0 +1,601 @@
+"""Spans while they run: the context variable, live spans, live traces.
+
+What a span holds is encoded on the thread that sets it, so later changes to an argument don't change the
+record; when it ends it becomes a tuple of SQLite values and goes to the writer. No lock is taken here, and
+nothing in here raises into the traced program because of what a user passed, except setters that are given a
+status, event or link that can't be.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tracestore import ids
+from tracestore.capture import environment
+from tracestore.capture.preview import request_preview, response_preview
+from tracestore.capture.usage import Usage
+from tracestore.encoding import attribute_value, clean_text, encode, encode_attributes, text_of
+from tracestore.entities.span import (
+    COST_KEY,
+    DESCRIPTION_KEY,
+    INPUTS_KEY,
+    LOG_LEVEL_KEY,
+    OUTPUTS_KEY,
+    TRACE_ID_KEY,
+    TYPE_KEY,
+    USAGE_KEY,
+    Link,
+    Span,
+    SpanEvent,
+    SpanLogLevel,
+    SpanStatus,
+    SpanStatusCode,
+    exception_message,
+    parse_status_code,
+)
+from tracestore.entities.trace import NAME_KEY, TraceState
+from tracestore.errors import InvalidArgumentError
+from tracestore.storage.rows import SpanRecord, TraceRecord
+from tracestore.storage.writer import Writer
+
+log = logging.getLogger("tracestore")
+
+#: Id that MLflow gives to spans that are not recorded.
+NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"
+
+#: The innermost span that runs in this context: a LiveSpan, a NoOpSpan, or None.
+current: contextvars.ContextVar[LiveSpan | NoOpSpan | None] = contextvars.ContextVar(
+    "tracestore_current_span", default=None
+)
+
+#: The trace whose root ended last in this context.
+last_trace_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "tracestore_last_trace_id", default=None
+)
+
+_clock = time.perf_counter_ns
+
+
+class LiveTrace:
+    """A trace that is being recorded. Belongs to no thread: fields are set whole, never mended in place.
+
+    Attributes:
+        writer: Where its records go.
+        offset_ns: What turns the monotonic clock into nanoseconds since 1970. Taken once a trace, so that
+            no duration is wrong because the wall clock was set meanwhile.
+        open_spans: Spans by id that have not ended.
+        announced: Whether the writer has been told of it.
+    """
+
+    __slots__ = (
+        "_end_ns",
+        "_start_ns",
+        "_usage",
+        "_written_open",
+        "announced",
+        "client_request_id",
+        "experiment",
+        "live",
+        "metadata",
+        "name",
+        "offset_ns",
+        "on_end",
+        "open_spans",
+        "request_preview",
+        "response_preview",
+        "root",
+        "state",
+        "tags",
+        "trace_id",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        writer: Writer,
+        live: dict[str, LiveTrace],
+        experiment: int,
+        metadata: dict[str, str],
+        tags: dict[str, str],
+    ) -> None:
+        self.writer = writer
+        self.live = live
+        self.experiment = experiment
+        self.metadata = metadata
+        self.tags = tags
+        now_ns = time.time_ns()
+        self.offset_ns = now_ns - _clock()
+        self.trace_id = ids.new_trace_id(now_ns // 1_000_000)
+        self.name: str | None = None
+        self.state: str | None = None
+        self.client_request_id: str | None = None
+        self.request_preview: str | None = None
+        self.response_preview: str | None = None
+        self.open_spans: dict[str, LiveSpan] = {}
+        self.announced = False
+        self.root: LiveSpan | None = None
+        self.on_end: Any = None
+        self._start_ns = now_ns
+        self._end_ns: int | None = None
+        self._usage: Usage | None = None
+        self._written_open: set[str] = set()
+
+    def begin(self, root: LiveSpan) -> None:
+        """Take note of the root span, and let the writer watch over the trace from now on."""
+        self.root = root
+        self.name = root.name
+        self._start_ns = root.start_time_ns
+        self.live[self.trace_id] = self
+        if self.writer.dormant:
+            self.writer.rouse()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the root span has ended."""
+        return self._end_ns is not None
+
+    def announce(self) -> None:
+        """Tell the writer that there is something new of this trace as a whole."""
+        self.announced = True
+        self.writer.put(self)
+
+    def changed(self) -> None:
+        """Write changes of tags, metadata or state that come after the trace was first written."""
+        if self.announced:
+            self.writer.put(self)
+
+    def span_ended(self, span: LiveSpan, record: SpanRecord) -> None:
+        """Hand over a span that has ended; with the root the trace ends too."""
+        self.open_spans.pop(span.span_id, None)
+        if span.parent_id is None and span is self.root:
+            self._end_ns = span.end_time_ns
+        elif self.has_ended:
+            self.changed()
+        if not self.announced:
+            self.announce()
+        self.writer.put(record)
+        if span is self.root:
+            self.writer.put(self)
+            if self.on_end is not None:
+                self.on_end(self)
+        if self.has_ended and not self.open_spans:
+            self.live.pop(self.trace_id, None)
+
+    def add_usage(self, span: LiveSpan, usage: Any, cost: Any) -> None:
+        """Take note of the tokens and the cost that a span reports."""
+        if self._usage is None:
+            self._usage = Usage()
+        self._usage.add(span.span_id, span.ancestors(), usage, cost)
+
+    def open_records(self, age_s: float) -> list[Any]:
+        """Return records of spans that have been open for `age_s` and are not in the file yet."""
+        before_ns = _clock() + self.offset_ns - int(age_s * 1e9)
+        records: list[Any] = []
+        for span in list(self.open_spans.values()):
+            if span.start_time_ns <= before_ns and span.span_id not in self._written_open:
+                self._written_open.add(span.span_id)
+                records.append(span.record())
+        if records and not self.announced:
+            self.announced = True
+            records.insert(0, self)
+        return records
+
+    def announce_open(self) -> None:
+        """Have the trace and its open spans written as they stand."""
+        for record in (self, *self.open_records(0.0)):
+            self.writer.put(record)
+        self.announced = True
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Set a tag; `mlflow.traceName` renames the trace."""
+        if key == NAME_KEY:
+            self.name = value
+        else:
+            self.tags[key] = value
+        self.changed()
+
+    def delete_tag(self, key: str) -> bool:
+        """Delete a tag; False where there is none of that name. One that is written stays in the file."""
+        return self.tags.pop(key, None) is not None
+
+    def snapshot(self) -> TraceRecord:
+        """Return the trace as a whole as it stands. Called on the writing thread."""
+        root = self.root
+        inputs = None if root is None else root.inputs_json
+        outputs = None if root is None else root.outputs_json
+        usage = self._usage
+        return TraceRecord(
+            trace_id=self.trace_id,
+            experiment=self.experiment,
+            start_time_ms=self._start_ns // 1_000_000,
+            name=self.name,
+            status=self._status(),
+            duration_ms=None
+            if self._end_ns is None
+            else (self._end_ns - self._start_ns) // 1_000_000,
+            client_request_id=self.client_request_id,
+            usage={} if usage is None else usage.tokens(),
+            cost={} if usage is None else usage.cost(),
+            request_preview=self.request_preview or request_preview(inputs),
+            response_preview=self.response_preview or response_preview(outputs),
+            tags=dict(self.tags),
+            metadata={**environment.metadata(), **self.metadata},
+        )
+
+    def _status(self) -> str:
+        if self._end_ns is None:
+            return TraceState.IN_PROGRESS.value
+        if self.state is not None:
+            return self.state
+        return "ERROR" if self.root is not None and self.root.failed else "OK"
+
+
+class LiveSpan(Span):
+    """A span that runs. Made by `start_span`, `trace` and the client; ended by them or by `end`.
+
+    Setters after the end change nothing. Values are encoded when they are set. May be used from any thread.
+    """
+
+    __slots__ = ("_error", "_parent", "_trace")
+
+    def __init__(
+        self,
+        trace: LiveTrace,
+        parent: LiveSpan | None,
+        name: str,
+        span_type: str | None,
+    ) -> None:
+        # Not Span.__init__: one call less on the hot path.
+        self._trace = trace
+        self._parent = parent
+        self.trace_id = trace.trace_id
+        self.span_id = span_id = ids.new_span_id()
+        self.parent_id = None if parent is None else parent.span_id
+        self.name = name
+        self.span_type = span_type
+        self.end_time_ns = None
+        self._status_code = "UNSET"
+        self._status_message: str | None = None
+        self._error: str | None = None
+        self._attributes: dict[str, Any] | None = None
+        self._events: list[msgspec.Raw] | None = None
+        self._links: list[msgspec.Raw] | None = None
+        self._inputs: str | None = None
+        self._outputs: str | None = None
+        trace.open_spans[span_id] = self
+        self.start_time_ns = _clock() + trace.offset_ns
+
+    # ------------------------------------------------------------------------ setters
+
+    def set_inputs(self, inputs: Any) -> None:
+        """Record what goes in: any value, encoded at once."""
+        if self.end_time_ns is None:
+            self._inputs = encode(inputs)
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Record what comes out: any value, encoded at once."""
+        if self.end_time_ns is None:
+            self._outputs = encode(outputs)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Record one attribute: any value, encoded at once. A key that is no text is refused in the log."""
+        if self.end_time_ns is not None:
+            return
+        if not isinstance(key, str):
+            log.warning("attribute key %r of span %r is ignored: it must be text", key, self.name)
+        elif key in _SPECIAL_ATTRIBUTES:
+            _SPECIAL_ATTRIBUTES[key](self, value)
+        else:
+            if self._attributes is None:
+                self._attributes = {}
+            self._attributes[clean_text(key)] = attribute_value(value)
+            if key in (USAGE_KEY, COST_KEY):
+                self._report_usage(key, value)
+
+    def _report_usage(self, key: str, value: Any) -> None:
+        other = self._own_attributes().get(COST_KEY if key == USAGE_KEY else USAGE_KEY)
+        tokens, cost = (value, other) if key == USAGE_KEY else (other, value)
+        self._trace.add_usage(self, tokens, cost)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Record several attributes; anything but a mapping is refused in the log."""
+        if not isinstance(attributes, Mapping):
+            log.warning("attributes of span %r are ignored: they must be a dictionary", self.name)
+            return
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def set_span_type(self, span_type: str | None) -> None:
+        """Change the span's type."""
+        if self.end_time_ns is None:
+            self.span_type = None if span_type is None else text_of(span_type)
+
+    def set_description(self, description: str) -> None:
+        """Record free text about the span."""
+        self.set_attribute(DESCRIPTION_KEY, description)
+
+    def set_log_level(self, level: SpanLogLevel | str) -> None:
+        """Record how loud the span is; InvalidArgumentError for an unknown level."""
+        self.set_attribute(LOG_LEVEL_KEY, int(SpanLogLevel.parse(level)))
+
+    def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
+        """Set the status.
+
+        Raises:
+            InvalidArgumentError: `status` is neither a SpanStatus nor a code nor a code's upper-case name.
+        """
+        if not isinstance(status, SpanStatus):
+            status = SpanStatus(parse_status_code(status))
+        if self.end_time_ns is None:
+            self._status_code = status.status_code.value
+            self._status_message = clean_text(status.description) or None
+
+    def add_event(self, event: SpanEvent) -> None:
+        """Add something that happened.
+
+        Raises:
+            InvalidArgumentError: `event` is no SpanEvent.
+        """
+        if not isinstance(event, SpanEvent):
+            raise InvalidArgumentError(f"event is a {type(event).__name__}; pass a SpanEvent")
+        if self.end_time_ns is None:
+            if self._events is None:
+                self._events = []
+            self._events.append(_event_json(event))
+
+    def add_link(self, link: Link) -> None:
+        """Add a reference to a span of another trace; InvalidArgumentError for anything but a Link."""
+        if not isinstance(link, Link):
+            raise InvalidArgumentError(f"link is a {type(link).__name__}; pass a Link")
+        if self.end_time_ns is None:
+            if self._links is None:
+                self._links = []
+            self._links.append(msgspec.Raw(encode(link).encode()))
+
+    def record_exception(self, exception: BaseException | str) -> None:
+        """Add an `exception` event with type, message and stack trace, and set the status to ERROR.
+
+        Raises:
+            InvalidArgumentError: `exception` is neither an exception nor text.
+        """
+        if isinstance(exception, str):
+            exception = Exception(exception)
+        if not isinstance(exception, BaseException):
+            raise InvalidArgumentError(
+                f"exception is a {type(exception).__name__}; pass an exception or text"
+            )
+        if self.end_time_ns is not None:
+            return
+        description = clean_text(f"{type(exception).__name__}: {exception_message(exception)}")
+        self.add_event(SpanEvent.from_exception(exception))
+        self._error = description
+        self._status_code = "ERROR"
+        self._status_message = description
+
+    # ------------------------------------------------------------------------ the end
+
+    def end(
+        self,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: SpanStatus | SpanStatusCode | str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End the span and hand it to the writer. A second end changes nothing.
+
+        Args:
+            outputs: As `set_outputs`, unless None.
+            attributes: As `set_attributes`, unless None.
+            status: As `set_status`; a bad one is refused in the log. Default OK, or ERROR if it is so.
+            end_time_ns: Nanoseconds since 1970, default now.
+        """
+        if self.end_time_ns is not None:
+            return
+        if outputs is not None:
+            self.set_outputs(outputs)
+        if attributes is not None:
+            self.set_attributes(attributes)
+        if status is not None:
+            self._end_with(status)
+        if self._status_code == "UNSET":
+            self._status_code = "OK"
+        trace = self._trace
+        self.end_time_ns = _clock() + trace.offset_ns if end_time_ns is None else int(end_time_ns)
+        trace.span_ended(self, self.record())
+
+    def _end_with(self, status: SpanStatus | SpanStatusCode | str) -> None:
+        try:
+            self.set_status(status)
+        except InvalidArgumentError as error:
+            log.warning("span %r ends without the status it was given: %s", self.name, error)
+
+    def record(self) -> SpanRecord:
+        """Return the span as it stands, as a tuple in the order of `rows.SPAN_FIELDS`."""
+        attributes = self._attributes
+        return (
+            self.trace_id,
+            self.span_id,
+            self.parent_id,
+            self.name,
+            self.span_type,
+            self._status_code,
+            self._status_message,
+            self.start_time_ns,
+            self.end_time_ns,
+            self._error,
+            None if attributes is None else encode_attributes(attributes),
+            None if self._events is None else encode(self._events),
+            None if self._links is None else encode(self._links),
+            self._inputs,
+            self._outputs,
+        )
+
+    # ------------------------------------------------------------------------ reading while it runs
+
+    def _own_attributes(self) -> dict[str, Any]:
+        if self._attributes is None:
+            return {}
+        return dict(msgspec.json.decode(encode_attributes(self._attributes)))
+
+    def _event_dicts(self) -> list[dict[str, Any]]:
+        return [] if self._events is None else [msgspec.json.decode(raw) for raw in self._events]
+
+    def _link_dicts(self) -> list[dict[str, Any]]:
+        return [] if self._links is None else [msgspec.json.decode(raw) for raw in self._links]
+
+    @property
+    def trace(self) -> LiveTrace:
+        """The trace this span belongs to."""
+        return self._trace
+
+    @property
+    def failed(self) -> bool:
+        """Whether the status is ERROR."""
+        return self._status_code == "ERROR"
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether outputs other than None were set."""
+        return self._outputs is not None and self._outputs != "null"
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether inputs were set."""
+        return self._inputs is not None
+
+    @property
+    def inputs_json(self) -> str | None:
+        """The inputs as JSON text, None without any."""
+        return self._inputs
+
+    @property
+    def outputs_json(self) -> str | None:
+        """The outputs as JSON text, None without any."""
+        return self._outputs
+
+    def ancestors(self) -> frozenset[str]:
+        """Return the ids of the spans above this one."""
+        found = set()
+        span = self._parent
+        while span is not None:
+            found.add(span.span_id)
+            span = span._parent  # noqa: SLF001 - the same class
+        return frozenset(found)
+
+    def to_immutable_span(self) -> Span:
+        """Return a copy that no longer changes."""
+        values = self.record()
+        return Span(*values[:9], *values[10:])
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a live span can't be copied or pickled; use to_immutable_span()")
+
+
+def _event_json(event: SpanEvent) -> msgspec.Raw:
+    fields = {
+        "name": event.name,
+        "time_unix_nano": event.timestamp,
+        "attributes": event.attributes,
+    }
+    return msgspec.Raw(encode(fields).encode())
+
+
+#: MLflow's attribute names for what this package keeps in columns, and what setting them does here.
+_SPECIAL_ATTRIBUTES: dict[str, Any] = {
+    INPUTS_KEY: LiveSpan.set_inputs,
+    OUTPUTS_KEY: LiveSpan.set_outputs,
+    TYPE_KEY: LiveSpan.set_span_type,
+    TRACE_ID_KEY: lambda _span, _value: None,
+}
+
+
+class NoOpSpan:
+    """Stands for a span that is not recorded: tracing is off, or the trace was not sampled.
+
+    Takes every call of LiveSpan and does nothing.
+    """
+
+    __slots__ = ()
+
+    trace_id = NO_OP_TRACE_ID
+    request_id = NO_OP_TRACE_ID
+    span_id = None
+    parent_id = None
+    name = None
+    span_type = None
+    start_time_ns = None
+    end_time_ns = None
+    status = None
+    inputs = None
+    outputs = None
+    model_name = None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """No attributes."""
+        return {}
+
+    @property
+    def events(self) -> list[SpanEvent]:
+        """No events."""
+        return []
+
+    @property
+    def links(self) -> list[Link]:
+        """No links."""
+        return []
+
+    def get_attribute(self, key: str) -> None:
+        """Return None."""
+
+    def set_inputs(self, inputs: Any) -> None:
+        """Do nothing."""
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Do nothing."""
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Do nothing."""
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def set_span_type(self, span_type: str | None) -> None:
+        """Do nothing."""
+
+    def set_description(self, description: str) -> None:
+        """Do nothing."""
+
+    def set_log_level(self, level: SpanLogLevel | str) -> None:
+        """Do nothing."""
+
+    def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
+        """Do nothing."""
+
+    def add_event(self, event: SpanEvent) -> None:
+        """Do nothing."""
+
+    def add_link(self, link: Link) -> None:
+        """Do nothing."""
+
+    def record_exception(self, exception: BaseException | str) -> None:
+        """Do nothing."""
+
+    def end(
+        self,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: SpanStatus | SpanStatusCode | str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return an empty dictionary."""
+        return {}

@@ -1,0 +1,72 @@
+"""Token usage and cost of a trace, rolled up from what its spans report.
+
+A span whose ancestor reports already is left out, because frameworks put sums on parents (MLflow's rule); an
+ancestor that reports nothing in particular hides nobody.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+#: The keys every usage has once there is one; further ones (cache tokens) only where reported.
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
+_COSTS = ("input_cost", "output_cost", "total_cost")
+
+
+class _Report(NamedTuple):
+    ancestors: frozenset[str]
+    tokens: Mapping[str, float]
+    cost: Mapping[str, float]
+
+
+class Usage:
+    """The reports of one trace's spans; asked for sums on the writing thread."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, _Report] = {}
+
+    def add(self, span_id: str, ancestors: frozenset[str], tokens: Any, cost: Any) -> None:
+        """Take note of one span's report; values that are no finite numbers are left out."""
+        counted = _numbers(tokens)
+        if "total_tokens" not in counted and counted.keys() & {"input_tokens", "output_tokens"}:
+            counted["total_tokens"] = counted.get("input_tokens", 0) + counted.get(
+                "output_tokens", 0
+            )
+        priced = _numbers(cost)
+        if "total_cost" not in priced and priced:
+            priced["total_cost"] = sum(priced.values())
+        self._reports[span_id] = _Report(ancestors, counted, priced)
+
+    def tokens(self) -> dict[str, int]:
+        """Return tokens by kind, {} where no span said any."""
+        reports = {k: (r.ancestors, r.tokens) for k, r in list(self._reports.items())}
+        return {key: int(value) for key, value in _roll_up(reports, _TOKENS).items()}
+
+    def cost(self) -> dict[str, float]:
+        """Return US dollars by kind, {} where no span said any."""
+        reports = {k: (r.ancestors, r.cost) for k, r in list(self._reports.items())}
+        return _roll_up(reports, _COSTS)
+
+
+def _roll_up(
+    reports: Mapping[str, tuple[frozenset[str], Mapping[str, float]]], base: tuple[str, ...]
+) -> dict[str, float]:
+    reporting = {span_id for span_id, (_, report) in reports.items() if report}
+    top = [report for ancestors, report in reports.values() if report and not ancestors & reporting]
+    total: dict[str, float] = dict.fromkeys(base, 0) if top else {}
+    for report in top:
+        for key, value in report.items():
+            total[key] = total.get(key, 0) + value
+    return total
+
+
+def _numbers(report: Any) -> dict[str, float]:
+    if not isinstance(report, Mapping):
+        return {}
+    return {
+        str(key): value
+        for key, value in report.items()
+        if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**53
+    }

@@ -1,0 +1,166 @@
+"""What this process records into: the settings, the active store, the active experiment, the switch.
+
+Everything is resolved when it is first wanted and then kept: importing costs nothing, and the first trace does
+not wait for more than it needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from tracestore import settings as settings_
+from tracestore.entities import Experiment
+from tracestore.errors import InvalidArgumentError
+from tracestore.settings import Settings
+from tracestore.store import Store
+
+log = logging.getLogger("tracestore")
+
+
+class Runtime:
+    """The state of recording in this process. There is one, `runtime`; any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._given: dict[str, Any] = {}
+        self._settings: Settings | None = None
+        self._store: Store | None = None
+        self._experiment: int | None = None
+        self._model_metadata: dict[str, str] | None = None
+        #: False while tracing is switched off.
+        self.enabled = True
+        #: The id of the trace whose root ended last, in any thread.
+        self.last_trace_id: str | None = None
+        #: Calls of the traced program in which recording failed, by kind.
+        self.failures: dict[str, int] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        if self._settings is None:
+            with self._lock:
+                self._settings = settings_.load(**self._given)
+        return self._settings
+
+    @property
+    def store(self) -> Store:
+        """The active store."""
+        if self._store is None:
+            with self._lock:
+                if self._store is None:
+                    self._store = self._open()
+        return self._store
+
+    def _open(self) -> Store:
+        settings = self.settings
+        return Store(
+            settings.path or settings_.default_path(),
+            queue_size=settings.queue_size,
+            retry_timeout_s=settings.retry_timeout_s,
+        )
+
+    @property
+    def experiment(self) -> int:
+        """The active experiment's number."""
+        if self._experiment is None:
+            with self._lock:
+                self._experiment = self._resolve_experiment()
+        return self._experiment
+
+    def _resolve_experiment(self) -> int:
+        settings = self.settings
+        if settings.experiment_name is not None:
+            return int(self.store.get_or_create_experiment(settings.experiment_name).experiment_id)
+        return int(settings.experiment_id or 0)
+
+    @property
+    def model_metadata(self) -> dict[str, str]:
+        """Metadata of every new trace that comes from the settings."""
+        if self._model_metadata is None:
+            model_id = self.settings.active_model_id
+            self._model_metadata = {} if model_id is None else {"mlflow.modelId": model_id}
+        return self._model_metadata
+
+    def reset(self) -> None:
+        """Close the active store and forget settings, experiment and counters, as at the start."""
+        with self._lock:
+            store = self._store
+            self._forget()
+        if store is not None:
+            store.close()
+
+    def configure(self, **given: Any) -> None:
+        """Change settings from now on. A new path makes its store the active one.
+
+        Running traces end in the store that they began in.
+        """
+        with self._lock:
+            old, before = self._store, self._settings
+            self._given |= given
+            self._settings = settings_.load(**self._given)
+            self._experiment = None
+            self._model_metadata = None
+            if old is not None and before is not None and _needs_new_store(before, self._settings):
+                self._store = None
+                old.flush(5.0)
+
+    def set_experiment(
+        self, name: str | None = None, experiment_id: str | None = None
+    ) -> Experiment:
+        """Make an experiment the active one: by name, made if missing, or by id.
+
+        Raises:
+            InvalidArgumentError: Not exactly one is given, or the experiment was deleted.
+            NotFoundError: There is no experiment with that id.
+        """
+        if (name is None) == (experiment_id is None):
+            raise InvalidArgumentError("pass either experiment_name or experiment_id")
+        if name is not None:
+            experiment = self.store.get_or_create_experiment(name)
+        else:
+            experiment = self.store.get_experiment(str(experiment_id))
+            if experiment.lifecycle_stage != "active":
+                raise InvalidArgumentError(f"experiment {experiment_id!r} is deleted")
+        self._experiment = int(experiment.experiment_id)
+        return experiment
+
+    def experiment_key(self, experiment_id: str) -> int:
+        """Return the number of an experiment that exists; NotFoundError otherwise."""
+        return int(self.store.get_experiment(experiment_id).experiment_id)
+
+    def failed(self, kind: str, error: BaseException) -> None:
+        """Count a failure of recording; log the first of its kind."""
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+        if self.failures[kind] == 1:
+            log.warning("%s was not recorded: %s: %s", kind, type(error).__name__, error)
+
+
+def _needs_new_store(before: Settings, after: Settings) -> bool:
+    fields = ("path", "queue_size", "retry_timeout_s")
+    return any(getattr(before, field) != getattr(after, field) for field in fields)
+
+
+runtime = Runtime()
+
+
+def set_tracking_uri(uri: str | os.PathLike[str]) -> None:
+    """Record into another file from now on: a path or a `sqlite:///path` URI.
+
+    Raises:
+        InvalidArgumentError: The URI names no file, such as `http://…`.
+
+    Example:
+        >>> set_tracking_uri("sqlite:///traces.db")
+    """
+    runtime.configure(path=settings_.path_of_uri(os.fspath(uri)))
+
+
+def get_tracking_uri() -> str:
+    """Return the active store's file as a `sqlite:///path` URI."""
+    return f"sqlite:///{runtime.store.path}"

@@ -1,0 +1,627 @@
+"""A store: one file with all the verbs for it. `tracestore.open(path)` gives one.
+
+Puts together the file (storage), the language (filters, search) and the entities. Reads see everything that
+was recorded before in this process: they flush first, with a deadline.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import os
+import sqlite3
+import sys
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tracestore import frame, ids
+from tracestore.encoding import clean_text, encode, text_of
+from tracestore.entities import (
+    AssessmentError,
+    AssessmentSource,
+    Expectation,
+    Experiment,
+    Feedback,
+    PagedList,
+    Trace,
+    TraceData,
+    ViewType,
+)
+from tracestore.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, ReadOnlyError
+from tracestore.storage import rows
+from tracestore.storage.database import Database
+from tracestore.storage.schema import ID_BITS
+from tracestore.storage.writer import Flushed, Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+#: How long a read waits for what was recorded just before it, in seconds.
+READ_FLUSH_S = 10.0
+
+#: Traces fetched at a time where all are wanted.
+_PAGE = 1_000
+
+
+class Recording(Protocol):
+    """A trace that is being recorded in this process, as far as a store cares."""
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Set a tag of the running trace."""
+
+    def delete_tag(self, key: str) -> bool:
+        """Delete a tag of the running trace; False where it has none of that name."""
+
+    def announce_open(self) -> None:
+        """Have the trace and its open spans written as they stand."""
+
+    def open_records(self, age_s: float) -> list[Any]:
+        """Return records of what is open and not in the file yet."""
+
+
+class Store:
+    """One SQLite file of traces.
+
+    Any thread may use it. Close it with `close()`, or use it in a `with` block.
+
+    Args:
+        path: The file; made, with its directory, at the first write.
+        read_only: Never write. Nothing can be recorded, tagged or assessed then.
+        queue_size: Spans that may wait for the writer.
+        retry_timeout_s: How long a failing write is retried.
+
+    Example:
+        >>> with Store(path) as store:
+        ...     store.search_traces("status = 'ERROR'")
+        []
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        queue_size: int = 20_000,
+        retry_timeout_s: float = 500.0,
+    ) -> None:
+        self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
+        self.read_only = read_only
+        self._database = Database(self.path, read_only=read_only, prepare=_prepare)
+        self.writer = Writer(self._database, queue_size, retry_timeout_s)
+        #: Traces of this process that have not ended, by id.
+        self.live: dict[str, Any] = {}  # a Recording each; capture puts in more than that
+        self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
+        self.writer.open_records = self._open_records
+        self.writer.on_start = _close_with_process_pool
+        _stores.add(self)
+
+    def _open_records(self, age_s: float) -> list[Any]:
+        return [
+            record for trace in list(self.live.values()) for record in trace.open_records(age_s)
+        ]
+
+    # ------------------------------------------------------------------------ searching
+
+    def search_traces(
+        self,
+        filter_string: str | None = None,
+        *,
+        experiment_ids: Sequence[str] | None = None,
+        max_results: int | None = 100,
+        order_by: Sequence[str] | str | None = None,
+        page_token: str | None = None,
+        include_spans: bool = True,
+        run_id: str | None = None,
+        model_id: str | None = None,
+    ) -> PagedList[Trace]:
+        """Return the traces that meet a filter, newest first.
+
+        Args:
+            filter_string: See the README's table of the filter language. None or "": every trace.
+            experiment_ids: Only traces of these experiments; None: of all.
+            max_results: None means all.
+            order_by: Such as ["duration DESC", "name"].
+            page_token: `token` of the page before.
+            include_spans: False leaves `data.spans` empty, which is several times faster.
+            run_id: Only traces with this `mlflow.sourceRun`.
+            model_id: Only traces with this `mlflow.modelId`.
+
+        Returns:
+            A list whose `token` gets the next page, None on the last.
+
+        Raises:
+            FilterSyntaxError: The filter or the order can't be read.
+            InvalidArgumentError: The page token belongs to another search.
+            StoreError: The file can't be read.
+        """
+        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+
+        query = search.Query(
+            filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
+        )
+        with self.reading() as connection:
+            keys, token = search.search_ids(connection, query, max_results, page_token)
+            infos = rows.load_infos(connection, keys)
+            spans = rows.load_spans(connection, keys) if include_spans else {}
+        by_id = {span_list[0].trace_id: span_list for span_list in spans.values()}
+        traces = [Trace(info, TraceData(by_id.get(info.trace_id, []))) for info in infos]
+        return PagedList(traces, token)
+
+    def search_frame(
+        self,
+        filter_string: str | None = None,
+        *,
+        extract_fields: Sequence[str] | None = None,
+        **search: Any,
+    ) -> pd.DataFrame:
+        """Return what `search_traces` finds as a pandas data frame; see `frame.to_frame`."""
+        return frame.to_frame(self.search_traces(filter_string, **search), extract_fields)
+
+    def count_traces(
+        self, filter_string: str | None = None, *, experiment_ids: Sequence[str] | None = None
+    ) -> int:
+        """Return how many traces meet a filter, without fetching them. Errors as `search_traces`."""
+        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+
+        with self.reading() as connection:
+            query = search.Query(filter_string, None, _experiments(experiment_ids))
+            return search.count(connection, query)
+
+    def explain(
+        self, filter_string: str | None = None, order_by: Sequence[str] | str | None = None
+    ) -> str:
+        """Return how a search would run: SQL, bound values, SQLite's query plan, as one text."""
+        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+
+        with self.reading() as connection:
+            return search.explain(connection, search.Query(filter_string, order_by))
+
+    def get_trace(self, trace_id: str) -> Trace:
+        """Return one trace, also one that is still running, with its spans as they stand.
+
+        Raises:
+            NotFoundError: There is no such trace.
+        """
+        running = self.live.get(trace_id)
+        if running is not None:
+            running.announce_open()
+        with self.reading() as connection:
+            key = rows.key_of(connection, trace_id)
+            infos = [] if key is None else rows.load_infos(connection, [key])
+            spans = {} if key is None else rows.load_spans(connection, [key])
+        if not infos:
+            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
+        return Trace(infos[0], TraceData(next(iter(spans.values()), [])))
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return a context manager that flushes and lends a reading connection."""
+        for store in list(_stores):
+            if store.path == self.path and not store.read_only:
+                store.writer.flush(READ_FLUSH_S)
+        if not self.read_only and not os.path.exists(self.path):  # noqa: PTH110 - a path as text
+            self._write(lambda _connection: None)  # makes the file
+        return self._database.reader()
+
+    # ------------------------------------------------------------------------ changing traces
+
+    def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
+        """Set one tag; durable and visible on return. A value that is no text becomes its `str()`.
+
+        Raises:
+            NotFoundError: There is no such trace.
+            InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
+        """
+        key, text = _tag_key(key), text_of(value)
+        running = self.live.get(trace_id)
+        if running is not None:
+            running.set_tag(key, text)
+        elif not self._write(lambda connection: rows.set_tag(connection, trace_id, key, text)):
+            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
+
+    def delete_trace_tag(self, trace_id: str, key: str) -> None:
+        """Delete one tag.
+
+        Raises:
+            NotFoundError: There is no such trace, or it has no such tag.
+        """
+        running = self.live.get(trace_id)
+        found = running is not None and running.delete_tag(key)
+        stored = self._write(lambda connection: rows.delete_tag(connection, trace_id, key))
+        if not (found or stored):
+            raise NotFoundError(f"trace {trace_id!r} has no tag {key!r}")
+
+    def delete_traces(
+        self,
+        experiment_id: str,
+        max_timestamp_millis: int | None = None,
+        max_traces: int | None = None,
+        trace_ids: Sequence[str] | None = None,
+    ) -> int:
+        """Delete traces of one experiment, by id or up to a time, oldest first; return how many.
+
+        Args:
+            experiment_id: Traces of other experiments are left alone.
+            max_timestamp_millis: Delete traces that started then or earlier.
+            max_traces: At most so many, with `max_timestamp_millis` only.
+            trace_ids: Delete these.
+
+        Raises:
+            InvalidArgumentError: Not exactly one of `max_timestamp_millis` and `trace_ids` is given.
+        """
+        if (max_timestamp_millis is None) == (not trace_ids):
+            raise InvalidArgumentError("pass either max_timestamp_millis or trace_ids (not empty)")
+        if max_traces is not None and (max_timestamp_millis is None or max_traces < 1):
+            raise InvalidArgumentError(
+                "max_traces goes with max_timestamp_millis and is at least 1"
+            )
+        experiment = _experiment_key(experiment_id)
+
+        def delete(connection: sqlite3.Connection) -> int:
+            if max_timestamp_millis is not None:
+                keys = rows.keys_up_to(
+                    connection, experiment, ((max_timestamp_millis + 1) << ID_BITS) - 1, max_traces
+                )
+            else:
+                keys = rows.keys_among(connection, experiment, trace_ids or ())
+            return rows.delete_traces(connection, keys)
+
+        return self._write(delete)
+
+    # ------------------------------------------------------------------------ assessments
+
+    def log_feedback(
+        self,
+        trace_id: str,
+        name: str = "feedback",
+        value: Any = None,
+        source: AssessmentSource | None = None,
+        error: AssessmentError | BaseException | str | None = None,
+        rationale: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        span_id: str | None = None,
+    ) -> Feedback:
+        """Store feedback on a trace, or on one of its spans; durable and visible on return.
+
+        Args:
+            trace_id: The trace, stored or still running.
+            name: What is judged.
+            value: Any JSON value: a flag, a number, a category, an object.
+            source: Who judged; default CODE.
+            error: Why there is no value.
+            rationale: Why this value.
+            metadata: Further text by key.
+            span_id: A span of the trace.
+
+        Raises:
+            NotFoundError: There is no such trace.
+            InvalidArgumentError: `source` or `error` is of another type.
+        """
+        return self.log_assessment(
+            trace_id,
+            Feedback(
+                name=name,
+                value=value,
+                source=source,  # type: ignore[arg-type]  # None becomes the default source
+                error=error,  # type: ignore[arg-type]  # exceptions and texts are converted
+                rationale=rationale,
+                metadata=metadata,
+                span_id=span_id,
+            ),
+        )
+
+    def log_expectation(
+        self,
+        trace_id: str,
+        name: str,
+        value: Any,
+        source: AssessmentSource | None = None,
+        metadata: dict[str, Any] | None = None,
+        span_id: str | None = None,
+    ) -> Expectation:
+        """Store what the right answer would have been; otherwise as `log_feedback`. Source: HUMAN."""
+        return self.log_assessment(
+            trace_id,
+            Expectation(
+                name=name,
+                value=value,
+                source=source,  # type: ignore[arg-type]  # None becomes the default source
+                metadata=metadata,
+                span_id=span_id,
+            ),
+        )
+
+    def log_assessment(self, trace_id: str, assessment: _A) -> _A:
+        """Store a Feedback or Expectation; return a copy with its id, trace and times.
+
+        Raises:
+            NotFoundError: There is no such trace.
+            InvalidArgumentError: `assessment` is of another type, or its name is no text.
+        """
+        stored = _prepared(assessment, trace_id)
+        running = self.live.get(trace_id)
+        if running is not None:
+            running.announce_open()
+        value = (
+            None
+            if stored.value is None and getattr(stored, "error", None)
+            else encode(stored.value)
+        )
+        if not self._write(lambda connection: rows.insert_assessment(connection, stored, value)):
+            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
+        return stored
+
+    # ------------------------------------------------------------------------ experiments
+
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: dict[str, Any] | None = None
+    ) -> str:
+        """Make an experiment and return its id.
+
+        Raises:
+            AlreadyExistsError: There is one of that name, perhaps a deleted one.
+            InvalidArgumentError: The name is no text, or blank.
+        """
+        name = _experiment_name(name)
+
+        def create(connection: sqlite3.Connection) -> int | None:
+            if rows.find_experiments(connection, "name = ?", (name,)):
+                return None
+            return rows.insert_experiment(
+                connection, name, artifact_location, _now_ms(), _texts(tags)
+            )
+
+        key = self._write(create)
+        if key is None:
+            raise AlreadyExistsError(
+                f"experiment {name!r} exists already; get_experiment_by_name gets it"
+            )
+        return str(key)
+
+    def get_or_create_experiment(self, name: str) -> Experiment:
+        """Return the experiment of that name, made if there is none.
+
+        Raises:
+            InvalidArgumentError: The name is blank, or the experiment was deleted.
+        """
+        name = _experiment_name(name)
+
+        def find(connection: sqlite3.Connection) -> Experiment:
+            found = rows.find_experiments(connection, "name = ?", (name,))
+            if not found:
+                rows.insert_experiment(connection, name, None, _now_ms(), {})
+                found = rows.find_experiments(connection, "name = ?", (name,))
+            return found[0]
+
+        experiment = self.get_experiment_by_name(name) or self._write(find)
+        if experiment.lifecycle_stage != "active":
+            raise InvalidArgumentError(
+                f"experiment {name!r} is deleted; restore it or take another name"
+            )
+        return experiment
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        """Return an experiment by id; NotFoundError where there is none."""
+        with self.reading() as connection:
+            found = rows.find_experiments(connection, "id = ?", (_experiment_key(experiment_id),))
+        if not found:
+            raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
+        return found[0]
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        """Return an experiment by its exact name, None where there is none."""
+        with self.reading() as connection:
+            found = rows.find_experiments(connection, "name = ?", (name,))
+        return found[0] if found else None
+
+    def search_experiments(
+        self, view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = None
+    ) -> PagedList[Experiment]:
+        """Return experiments, the newest first: active ones, deleted ones or all (see ViewType)."""
+        condition = {
+            ViewType.ACTIVE_ONLY: "lifecycle_stage = 'active'",
+            ViewType.DELETED_ONLY: "lifecycle_stage = 'deleted'",
+        }.get(view_type, "1")
+        with self.reading() as connection:
+            return PagedList(rows.find_experiments(connection, condition, ())[:max_results])
+
+    # ------------------------------------------------------------------------ the file
+
+    def flush(self, timeout_s: float = 60.0) -> Flushed:
+        """Wait until all that was recorded so far is in the file, at most `timeout_s` seconds.
+
+        Returns:
+            Counts of records: durable, dropped, still pending. True in a condition if none is pending.
+        """
+        return self.writer.flush(timeout_s)
+
+    def stats(self) -> dict[str, Any]:
+        """Return counters of this process (queued, written, dropped, failed) and of the file.
+
+        The file's: path, size_bytes, traces, spans, assessments. Counting takes a pass over an index, about
+        10 ms for 100,000 traces.
+        """
+        with self.reading() as connection:
+            counts = rows.counts(connection)
+        size_bytes = os.path.getsize(self.path)  # noqa: PTH202 - a path as text
+        return {**self.writer.stats(), **counts, "path": self.path, "size_bytes": size_bytes}
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Write what is queued, within `timeout_s`, and close the file; True if all is written.
+
+        What is recorded after that is still written, on the thread that records it.
+        """
+        done = self.writer.close(timeout_s)
+        self._database.close_readers()
+        return done
+
+    def pause(self) -> None:
+        """Before a fork: have nothing open and no thread running."""
+        self.writer.pause(2.0)
+        self._database.close_readers()
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        self.writer.resume()
+
+    def start_anew(self) -> None:
+        """After a fork, in the child: what the parent had queued is the parent's."""
+        self._database.forget()
+        self.writer.reset()
+
+    def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        if self.read_only:
+            raise ReadOnlyError(f"{self.path} was opened with read_only=True; open it for writing")
+        return self.writer.run(job)  # type: ignore[no-any-return]  # whatever the job returns
+
+    def __enter__(self) -> Store:  # noqa: PYI034 - Self is from 3.11 on
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.path!r}{', read_only=True' if self.read_only else ''})"
+
+
+_A = TypeVar("_A", Feedback, Expectation)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    from tracestore.filters import functions  # noqa: PLC0415 - not needed by a program that only records
+
+    functions.register(connection)
+
+
+def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:
+    from tracestore import filters  # noqa: PLC0415 - not needed by a program that only records
+
+    given = {"mlflow.sourceRun": run_id, "mlflow.modelId": model_id}
+    return tuple(
+        filters.equals("metadata", key, value) for key, value in given.items() if value is not None
+    )
+
+
+def _experiments(ids: Sequence[str] | None) -> tuple[int, ...] | None:
+    if isinstance(ids, str):
+        raise InvalidArgumentError(f"experiment_ids is the text {ids!r}; pass a list: [{ids!r}]")
+    return None if ids is None else tuple(_experiment_key(experiment_id) for experiment_id in ids)
+
+
+def _experiment_key(experiment_id: str) -> int:
+    try:
+        key = int(experiment_id)
+    except (TypeError, ValueError):
+        key = -1
+    if not 0 <= key < 2**63:
+        raise InvalidArgumentError(
+            f"experiment id is {experiment_id!r}; it must be a decimal number"
+        )
+    return key
+
+
+def _experiment_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidArgumentError(f"experiment name is {name!r}; it must be text, not blank")
+    return clean_text(name)
+
+
+def _tag_key(key: object) -> str:
+    if not isinstance(key, str) or not 1 <= len(key) <= 250:
+        raise InvalidArgumentError(
+            f"tag key is {key!r:.300}; it must be text of 1 to 250 characters"
+        )
+    return clean_text(key)
+
+
+def _texts(values: dict[str, Any] | None) -> dict[str, str]:
+    return {text_of(key): text_of(value) for key, value in (values or {}).items()}
+
+
+def _prepared(assessment: _A, trace_id: str) -> _A:
+    """Return a copy that is ready to be stored."""
+    if not isinstance(assessment, (Feedback, Expectation)):
+        raise InvalidArgumentError(
+            f"assessment is a {type(assessment).__name__}; pass a Feedback or an Expectation"
+        )
+    if not isinstance(assessment.name, str):
+        raise InvalidArgumentError(f"assessment name is {assessment.name!r}; it must be text")
+    now_ms = _now_ms()
+    return dataclasses.replace(
+        assessment,
+        name=clean_text(assessment.name),
+        assessment_id=ids.new_assessment_id(),
+        trace_id=trace_id,
+        metadata=_texts(assessment.metadata) if assessment.metadata else None,
+        rationale=None if assessment.rationale is None else text_of(assessment.rationale),
+        create_time_ms=assessment.create_time_ms or now_ms,
+        last_update_time_ms=assessment.last_update_time_ms or now_ms,
+        valid=True,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+# ---------------------------------------------------------------------------- processes begin and end
+
+#: Every store of this process, so that reads see what another Store object of the same file has queued, and
+#: so that forks and the end of the process find them.
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+
+#: How long the end of the process may wait for the writer, in seconds.
+EXIT_TIMEOUT_S = 5.0
+
+
+def _close_all() -> None:
+    for store in list(_stores):
+        store.close(EXIT_TIMEOUT_S)
+
+
+def _close_with_process_pool() -> None:
+    """Arrange for `_close_all` where `atexit` is not run: in children of multiprocessing.
+
+    They end by `os._exit` after their own finalizers (CPython up to 3.12, gh-83856).
+    """
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _finalizer_of.get("pid") != os.getpid():
+        _finalizer_of["pid"] = os.getpid()
+        util.Finalize(None, _close_all, exitpriority=0)
+
+
+_finalizer_of: dict[str, int] = {}
+
+
+def _before_fork() -> None:
+    for store in list(_stores):
+        store.pause()
+
+
+def _after_fork_in_parent() -> None:
+    for store in list(_stores):
+        store.resume()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.start_anew()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
