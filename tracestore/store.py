@@ -33,6 +33,7 @@ from tracestore.entities import (
 )
 from tracestore.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, ReadOnlyError
 from tracestore.storage import rows
+from tracestore.storage.connection import is_store
 from tracestore.storage.database import Database
 from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
@@ -99,6 +100,7 @@ class Store:
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
         self.writer.on_start = _close_with_process_pool
+        self._made = False
         _stores.add(self)
 
     def _open_records(self, age_s: float) -> list[Any]:
@@ -204,8 +206,10 @@ class Store:
         for store in list(_stores):
             if store.path == self.path and not store.read_only:
                 store.writer.flush(READ_FLUSH_S)
-        if not self.read_only and not os.path.exists(self.path):  # noqa: PTH110 - a path as text
-            self._write(lambda _connection: None)  # makes the file
+        if not (self.read_only or self._made):
+            if not is_store(self.path):
+                self._write(lambda _connection: None)  # makes it, or waits for who is making it
+            self._made = True
         return self._database.reader()
 
     # ------------------------------------------------------------------------ changing traces

@@ -25,8 +25,9 @@ from tracestore.errors import (
 )
 from tracestore.storage import schema
 
-#: How long a connection waits for a lock that another process holds, in seconds.
-BUSY_TIMEOUT_S = 30.0
+#: How long a statement waits for a lock that another process holds, in seconds. Short, because nothing
+#: interrupts SQLite's own waiting; the writer tries again for much longer.
+BUSY_TIMEOUT_S = 1.0
 
 #: Pragmas of every connection, each with its reason.
 PRAGMAS = (
@@ -70,12 +71,17 @@ def open_for_writing(path: str) -> sqlite3.Connection:
         return connection
 
 
-def open_for_reading(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a connection that can't write, to an existing store.
+def is_store(path: str) -> bool:
+    """Whether there is a store at `path`; StoreError where there is something else."""
+    with translated_errors(path):
+        return pathlib.Path(path).exists() and _checked_version(path) is not None
 
-    Args:
-        path: The file.
-        read_only: Open the file itself read-only, for a directory that may not be written to.
+
+def open_for_reading(path: str) -> sqlite3.Connection:
+    """Return a connection that can't change what the store holds.
+
+    Where the directory may be written to, SQLite still makes and removes the side files that readers of a WAL
+    share; where it may not, the file is read as it is.
 
     Raises:
         StoreError: There is no such file, or see `open_for_writing`.
@@ -91,14 +97,26 @@ def open_for_reading(path: str, *, read_only: bool = False) -> sqlite3.Connectio
                 f"{path} has schema version {version}, this tracestore reads {schema.VERSION}; "
                 "open it once for writing, which migrates it"
             )
-        connection = _connect(path, "ro" if read_only else "rw")
+        writable = os.access(path, os.W_OK) and os.access(pathlib.Path(path).parent, os.W_OK)
+        connection = _connect(path, "rw") if writable else _connect_at_rest(path)
         for pragma in (*PRAGMAS, "PRAGMA query_only = ON"):
             connection.execute(pragma)
         return connection
 
 
-def _connect(path: str, mode: str) -> sqlite3.Connection:
-    uri = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100 - no symlinks resolved
+def _connect_at_rest(path: str) -> sqlite3.Connection:
+    """Connect without a trace: no locks and no side files where nobody else has the file open.
+
+    SQLite's side files are there while somebody has. Beside a WAL the file is never read alone: what the WAL
+    holds would be overlooked.
+    """
+    side_files = (pathlib.Path(path + suffix) for suffix in ("-wal", "-journal"))
+    return _connect(path, "ro", immutable=not any(file.exists() for file in side_files))
+
+
+def _connect(path: str, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
+    quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - no symlinks resolved
+    uri = f"file:{quoted}?mode={mode}{'&immutable=1' if immutable else ''}"
     return sqlite3.connect(
         uri,
         uri=True,
@@ -123,7 +141,7 @@ def _checked_version(path: str) -> int | None:
 
     Looks through a read-only connection, so that a refused file stays byte for byte as it was.
     """
-    with contextlib.closing(_connect(path, "ro")) as connection:
+    with contextlib.closing(_connect_at_rest(path)) as connection:
         application, version, objects = (
             connection.execute(query).fetchone()[0]
             for query in (
@@ -213,3 +231,10 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.OperationalError):
         return not any(text in str(cause) for text in _LASTING)
     return isinstance(cause, MemoryError)
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether the file itself is at fault, so that no other record can be written either."""
+    if isinstance(error, (ForeignFileError, NewerFileError, DamagedFileError, ReadOnlyError)):
+        return True
+    return isinstance(error.__cause__, OSError) and not is_transient(error)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from tracestore.errors import ReadOnlyError
 from tracestore.storage import connection as connections
 from tracestore.storage import rows
-from tracestore.storage.connection import is_transient, transaction, translated_errors
+from tracestore.storage.connection import is_lasting, is_transient, transaction, translated_errors
 
 T = TypeVar("T")
 
@@ -79,6 +79,11 @@ class Database:
         return is_transient(error)
 
     @staticmethod
+    def is_lasting(error: BaseException) -> bool:
+        """Whether the file itself is refused; see `connection.is_lasting`."""
+        return is_lasting(error)
+
+    @staticmethod
     def size_bytes(record: TraceSource | rows.SpanRecord) -> int:
         """About how large a record is: the length of its payload columns."""
         if not isinstance(record, tuple):
@@ -112,7 +117,7 @@ class Database:
     def _borrow(self) -> sqlite3.Connection:
         with contextlib.suppress(IndexError):
             return self._readers.pop()
-        connection = connections.open_for_reading(self.path, read_only=self.read_only)
+        connection = connections.open_for_reading(self.path)
         self._prepare(connection)
         return connection
 

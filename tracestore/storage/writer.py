@@ -19,11 +19,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from tracestore.errors import StoreError
+
+T = TypeVar("T")
 
 log = logging.getLogger("tracestore")
 
@@ -60,6 +62,9 @@ class Sink(Protocol):
 
     def is_transient(self, error: BaseException) -> bool:
         """Whether writing may work later."""
+
+    def is_lasting(self, error: BaseException) -> bool:
+        """Whether no record can be written because of the file itself."""
 
     def size_bytes(self, record: Any) -> int:
         """About how large a record is."""
@@ -135,6 +140,7 @@ class Writer:
         self.dormant = True
         self._hurried = False
         self._stopping = False
+        self._pausing = False
         self._stop_deadline = float("inf")
         self._open_checked = 0.0
         self._closed = False
@@ -164,9 +170,9 @@ class Writer:
         """Wait for room, but never again until the queue has been empty once it was given up."""
         if not self._dropping:
             deadline = time.monotonic() + ROOM_WAIT_S
+            self._hurried = True  # a full queue is a full batch
+            self.rouse()
             while len(self._queue) >= self._queue_size:
-                if self.asleep:
-                    self.rouse()
                 if time.monotonic() > deadline or self._on_writing_thread():
                     self._dropping = True
                     self._log_once(
@@ -271,10 +277,12 @@ class Writer:
     def pause(self, timeout_s: float) -> None:
         """Before a fork: stop, and let no thread start until `resume` (or `reset` in the child)."""
         self._starting.acquire(timeout=timeout_s)
+        self._pausing = True  # what is queued can wait: only the batch in hand is finished
         self.stop(timeout_s)
 
     def resume(self) -> None:
         """After a fork, in the parent: go on with what was queued meanwhile."""
+        self._pausing = False
         with contextlib.suppress(RuntimeError):  # `pause` had not got hold of it in time
             self._starting.release()
         if self._queue:
@@ -313,7 +321,7 @@ class Writer:
         with self._writing:
             while True:
                 try:
-                    if self._stopping and not self._queue:
+                    if self._stopping and (self._pausing or not self._queue):
                         break
                     self._wait()
                     self._add_open_records()
@@ -325,7 +333,7 @@ class Writer:
             self._sink.close()
             self._thread = None
             self.asleep = self.dormant = True
-        if self._queue:  # put between the last look and falling asleep
+        if self._queue and not self._pausing:  # put between the last look and falling asleep
             self.rouse()
 
     def _wait(self) -> None:
@@ -383,45 +391,56 @@ class Writer:
             self._answer(job)
 
     def _answer(self, job: _Job) -> None:
-        if job.function is None:
+        function = job.function
+        if function is None:
             job.reply.put((None, None))
             return
         try:
-            job.reply.put((self._sink.run(job.function), None))
+            result = self._try(lambda: self._sink.run(function), JOB_TIMEOUT_S)
         except BaseException as error:  # noqa: BLE001 - raised again on the thread that asked
-            job.reply.put((None, error))
+            if self._pausing and self._sink.is_transient(error):
+                self._queue.appendleft(job)
+            else:
+                job.reply.put((None, error))
+        else:
+            job.reply.put((result, None))
 
     def _write(self, records: list[Any]) -> None:
-        """Write a batch: again while that may help, then record by record, then give up and count."""
-        deadline = time.monotonic() + self._retry_timeout_s
+        """Write a batch; where one record is at fault, the others; else count what is lost."""
+        try:
+            written = self._try(lambda: self._sink.write(records), self._retry_timeout_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
+            transient = self._sink.is_transient(error)
+            if transient and self._pausing:
+                self._queue.extendleft(reversed(records))
+            elif len(records) > 1 and not transient and not self._sink.is_lasting(error):
+                for record in records:
+                    self._write([record])
+            else:
+                self._lose(records, error)
+        else:
+            self.written += written
+            self.failed += _spans(records) - written
+
+    def _try(self, action: Callable[[], T], timeout_s: float) -> T:
+        """Return what `action` returns; try again, with growing pauses, while that may help."""
+        deadline = time.monotonic() + timeout_s
         pause = RETRY_FIRST_S
         while True:
             try:
-                written = self._sink.write(records)
-                self.written += written
-                self.failed += _spans(records) - written
-            except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
-                if self._sink.is_transient(error) and time.monotonic() + pause < min(
-                    deadline, self._stop_deadline
-                ):
-                    self._log_once(f"retry {error}", "writing is retried: %s", error)
-                    time.sleep(pause)
-                    pause = min(pause * 2, RETRY_LONGEST_S)
-                elif len(records) > 1 and not isinstance(error, StoreError):
-                    for record in records:  # one of them is at fault; the others are written
-                        self._write([record])
-                    return
-                else:
-                    self.failed += _spans(records)
-                    self._log_once(
-                        f"{type(error).__name__} {error}",
-                        "%d records are lost: %s",
-                        len(records),
-                        error,
-                    )
-                    return
-            else:
-                return
+                return action()
+            except Exception as error:
+                until = min(deadline, self._stop_deadline)
+                if not self._sink.is_transient(error) or time.monotonic() + pause > until:
+                    raise
+                self._log_once(f"retry {error}", "writing is retried: %s", error)
+            time.sleep(pause)
+            pause = min(pause * 2, RETRY_LONGEST_S)
+
+    def _lose(self, records: list[Any], error: Exception) -> None:
+        self.failed += _spans(records)
+        kind = f"{type(error).__name__} {error}"
+        self._log_once(kind, "%d records are lost: %s", len(records), error)
 
     def _log_once(self, kind: str, message: str, *values: object) -> None:
         """Log one problem of each kind; later ones are only counted."""

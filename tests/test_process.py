@@ -1,0 +1,320 @@
+"""What is kept when a process ends or forks: real child processes, and every trace counted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+
+HEAD = """
+import atexit, multiprocessing, os, signal, sys, threading, time
+import tracestore
+
+def record(count, name="t"):
+    for number in range(count):
+        with tracestore.start_span(name) as span:
+            span.set_inputs({"number": number, "text": "x" * 500})
+            with tracestore.start_span("child"):
+                pass
+
+if __name__ == "__main__":
+    tracestore.set_tracking_uri(sys.argv[1])
+"""
+
+
+def run(
+    tmp_path: pathlib.Path, body: str, *, timeout_s: float = 60.0, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run HEAD and `body` (the main part) as a program that records into traces.db."""
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + textwrap.indent(textwrap.dedent(body), "    "))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(program), str(tmp_path / "traces.db")],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def stored(tmp_path: pathlib.Path) -> dict[str, int]:
+    """Return complete traces by name: ended, with both spans."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "traces.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = connection.execute(
+            "SELECT name, count(*) FROM trace_view WHERE status != 'IN_PROGRESS' AND span_count = 2"
+            " GROUP BY name"
+        ).fetchall()
+    return dict(rows)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise RuntimeError('on purpose')", 1),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(5)", -2),
+        ("tracestore.flush(); os._exit(0)", 0),
+        ("import asyncio; asyncio.run(asyncio.sleep(0))", 0),
+    ],
+)
+def test_everything_recorded_is_kept_however_the_program_ends(
+    tmp_path: pathlib.Path, ending: str, code: int
+) -> None:
+    run(tmp_path, f"record(1000)\n{ending}", code=code)
+
+    assert stored(tmp_path) == {"t": 1000}
+
+
+def test_what_late_functions_and_threads_record_is_kept(tmp_path: pathlib.Path) -> None:
+    run(
+        tmp_path,
+        """
+        atexit.register(record, 10, "atexit registered late")
+        record(100)
+        def late():
+            time.sleep(0.3)
+            record(100, "thread")
+        threading.Thread(target=late).start()
+        """,
+    )
+
+    assert stored(tmp_path) == {"t": 100, "thread": 100, "atexit registered late": 10}
+
+
+def test_what_an_atexit_function_registered_before_records_is_kept(tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "early.py"
+    program.write_text(
+        "import atexit, sys\n"
+        "def last():\n"
+        "    for _ in range(10):\n"
+        "        with tracestore.start_span('last'):\n"
+        "            with tracestore.start_span('child'): pass\n"
+        "atexit.register(last)\n"
+        "import tracestore\n"
+        "tracestore.set_tracking_uri(sys.argv[1])\n"
+        "with tracestore.start_span('first'):\n"
+        "    with tracestore.start_span('child'): pass\n"
+    )
+    subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "traces.db")], check=True, timeout=60
+    )
+
+    assert stored(tmp_path) == {"first": 1, "last": 10}
+
+
+def test_thread_pool_tasks_that_end_late_are_kept(tmp_path: pathlib.Path) -> None:
+    run(
+        tmp_path,
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor(4)
+        for _ in range(8):
+            pool.submit(lambda: (time.sleep(0.1), record(25)))
+        """,
+    )
+
+    assert stored(tmp_path) == {"t": 200}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param("fork", marks=needs_fork), "spawn", pytest.param("forkserver", marks=needs_fork)],
+)
+def test_children_of_multiprocessing_keep_everything(tmp_path: pathlib.Path, method: str) -> None:
+    """On Python up to 3.12 such a child ends without running atexit functions."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        HEAD.replace('if __name__ == "__main__":\n', "").replace(
+            "    tracestore.set_tracking_uri(sys.argv[1])\n", ""
+        )
+        + textwrap.dedent(
+            f"""
+            def work(path, number):
+                tracestore.set_tracking_uri(path)
+                record(200, f"child {{number}}")
+
+            if __name__ == "__main__":
+                tracestore.set_tracking_uri(sys.argv[1])
+                record(100, "parent")
+                context = multiprocessing.get_context({method!r})
+                children = [context.Process(target=work, args=(sys.argv[1], n)) for n in range(3)]
+                for child in children: child.start()
+                record(100, "parent")
+                for child in children: child.join()
+                with context.Pool(2) as pool:
+                    pool.starmap(work, [(sys.argv[1], n) for n in range(3)])
+                    pool.close()
+                    pool.join()
+                sys.exit(max(child.exitcode for child in children))
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "traces.db")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert stored(tmp_path) == {"parent": 200, "child 0": 400, "child 1": 400, "child 2": 400}
+
+
+@needs_fork
+def test_parent_and_children_of_a_fork_lose_and_double_nothing(tmp_path: pathlib.Path) -> None:
+    run(
+        tmp_path,
+        """
+        stop = threading.Event()
+        def keep_recording():
+            while not stop.is_set():
+                record(5, "busy thread")
+        busy = threading.Thread(target=keep_recording)
+        busy.start()
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # the busy thread of this test, not ours
+        pids = []
+        for number in range(20):
+            record(10, "parent")
+            pid = os.fork()
+            if pid == 0:
+                record(20, "child")
+                assert tracestore.flush(20)
+                os._exit(0)
+            pids.append(pid)
+        codes = [os.waitpid(pid, 0)[1] for pid in pids]
+        stop.set()
+        busy.join()
+        assert codes == [0] * 20, codes
+        """,
+    )
+
+    found = stored(tmp_path)
+    assert found["parent"] == 200
+    assert found["child"] == 400
+    assert found["busy thread"] % 5 == 0
+
+
+@needs_fork
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the warning is of Python 3.12")
+def test_forking_warns_of_no_thread_of_ours(tmp_path: pathlib.Path) -> None:
+    """Python 3.12 and later warn where a process with threads forks; the writer is stopped before."""
+    run(
+        tmp_path,
+        """
+        record(10)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """,
+    )
+
+
+@needs_fork
+def test_a_span_that_is_open_across_a_fork_ends_in_the_parent(tmp_path: pathlib.Path) -> None:
+    run(
+        tmp_path,
+        """
+        with tracestore.start_span("t"):
+            pid = os.fork()
+            if pid == 0:
+                with tracestore.start_span("child"):
+                    pass
+                tracestore.flush(20)
+                os._exit(0)
+            os.waitpid(pid, 0)
+        """,
+    )
+
+    assert stored(tmp_path) == {"t": 1}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_killed_process_leaves_what_had_ended_and_what_was_open(tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        HEAD
+        + textwrap.indent(
+            textwrap.dedent(
+                """
+                record(100)
+                with tracestore.start_span("outer") as outer:
+                    outer.set_inputs({"question": "why?"})
+                    with tracestore.start_span("long"):
+                        record(1, "step")
+                        time.sleep(2.5)
+                        print("ready", flush=True)
+                        time.sleep(60)
+                """
+            ),
+            "    ",
+        )
+    )
+    with subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path / "traces.db")], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGKILL)
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "traces.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        ended = connection.execute("SELECT count(*) FROM traces WHERE status = 'OK'").fetchone()
+        spans = connection.execute(
+            "SELECT s.name, s.end_time_ns IS NULL, s.inputs FROM spans s JOIN traces t ON t.id = s.trace"
+            " WHERE t.status = 'IN_PROGRESS' ORDER BY s.start_time_ns"
+        ).fetchall()
+    assert ended == (100,)
+    assert spans[0] == ("outer", 1, '{"question":"why?"}')
+    assert spans[1][:2] == ("long", 1)
+    assert [name for name, _, _ in spans[2:]] == ["step", "child"]
+
+
+def test_eight_processes_write_one_file(tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + "    record(500, sys.argv[2])\n")
+    path = str(tmp_path / "traces.db")
+
+    processes = [
+        subprocess.Popen([sys.executable, str(program), path, f"p{n}"], stderr=subprocess.PIPE)
+        for n in range(8)
+    ]
+    errors = [process.communicate(timeout=100)[1] for process in processes]
+
+    assert errors == [b""] * 8
+    assert [process.returncode for process in processes] == [0] * 8
+    assert stored(tmp_path) == {f"p{n}": 500 for n in range(8)}
+
+
+def test_a_program_whose_file_is_held_by_another_ends_in_time_and_says_so(
+    tmp_path: pathlib.Path,
+) -> None:
+    run(tmp_path, "record(1, 'before')")
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "traces.db", isolation_level=None)
+    ) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        run(tmp_path, "record(10)\nassert not tracestore.flush(0.5)", timeout_s=60)
+        took = time.monotonic() - start
+        connection.execute("ROLLBACK")
+
+    assert took < 15
+    assert stored(tmp_path) == {"before": 1}
