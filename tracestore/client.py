@@ -166,7 +166,7 @@ class MlflowClient:
         if trace_id == NO_OP_TRACE_ID:
             return
         trace = self._running_trace(trace_id)
-        if trace is None or trace.root is None:
+        if trace is None:
             raise NotFoundError(f"no trace {trace_id!r} runs in this process")
         if trace.has_ended:
             raise InvalidArgumentError(f"trace {trace_id!r} has ended already")

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 #: Longest JSON text kept for one payload (inputs, outputs, one attribute), in bytes. Longer ones are cut.
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
@@ -26,10 +28,22 @@ KEPT_CHARACTERS = 256 * 1024
 #: Nesting that the slow way follows; SQLite's JSON functions refuse 1,000 levels and more.
 MAX_DEPTH = 100
 
+#: Values that the slow way copies out of one payload; objects that make new objects without end stop there.
+MAX_VALUES = 100_000
+
+#: Integers up to this size have JSON text: CPython refuses to print more than 4,300 digits by default.
+_MAX_INT_BITS = 14_000
+
 #: Elements of arrays, data frames and other large objects that are shown as a sample.
 SAMPLE = 20
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+#: Stands for what is beyond MAX_VALUES.
+_TOO_MANY = f"<more than {MAX_VALUES} values>"
+
+#: Stands for a payload where not even the reason can be told.
+_NOT_RECORDED = '"<not recorded>"'
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
@@ -39,10 +53,13 @@ def encode(value: Any) -> str:
     try:
         data = _encoder.encode(value)
         if b"null" in data and _has_odd_float(value, MAX_DEPTH):
-            data = _encoder.encode(_plain(value, MAX_DEPTH))
+            data = _encoder.encode(_Copy().of(value, MAX_DEPTH))
         return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
     except Exception:  # noqa: BLE001 - user objects may raise anything; the slow way finds the culprit
-        return _encode_slowly(value)
+        try:
+            return _encode_slowly(value)
+        except Exception:  # noqa: BLE001 - no room on the stack, or no memory, even for saying so
+            return _NOT_RECORDED
 
 
 def encode_attributes(attributes: dict[str, Any]) -> str:
@@ -58,7 +75,7 @@ def attribute_value(value: Any) -> Any:
     kind = type(value)
     if kind is str:
         return value if value.isascii() and len(value) < KEPT_CHARACTERS else _raw(value)
-    if kind is bool or kind is int or value is None:
+    if kind is bool or value is None or (kind is int and -(2**63) <= value < 2**63):
         return value
     return _raw(value)
 
@@ -85,7 +102,7 @@ def text_of(value: Any) -> str:
 
 def _encode_slowly(value: Any) -> str:
     try:
-        data = _encoder.encode(_plain(value, MAX_DEPTH))
+        data = _encoder.encode(_Copy().of(value, MAX_DEPTH))
     except Exception as error:  # noqa: BLE001 - a value that changes while it is read, out of memory
         return _encoder.encode(_unavailable(value, error)).decode()
     return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
@@ -99,44 +116,93 @@ def _cut(data: bytes) -> str:
 
 
 def _has_odd_float(value: Any, depth: int) -> bool:
-    """Whether NaN or an infinity is anywhere in plain containers within `value`."""
+    """Whether NaN or an infinity is anywhere in what msgspec itself looks into."""
     if isinstance(value, float):
         return not math.isfinite(value)
-    if depth == 0:
+    if depth == 0 or value is None or isinstance(value, (str, int)):
         return False
+    fields = _fields(value)
+    parts = value if fields is None else fields.values()
+    if fields is None and not isinstance(value, _CONTAINERS):
+        return False
+    return any(_has_odd_float(part, depth - 1) for part in parts)
+
+
+def _fields(value: Any) -> dict[Any, Any] | None:
+    """Return the fields of a dictionary, a dataclass, an attrs class or a struct; None of anything else."""
     if isinstance(value, dict):
-        return any(_has_odd_float(v, depth - 1) for v in value.values())
-    if isinstance(value, _CONTAINERS):
-        return any(_has_odd_float(v, depth - 1) for v in value)
-    return False
+        return dict(value)
+    kind = type(value)
+    names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
+    if names is None:
+        names = [field.name for field in getattr(kind, "__attrs_attrs__", ())]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)} or None
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Return a copy of `value` in JSON's builtins; what can't be copied becomes a text that says why."""
-    try:
-        return _plain_or_raise(value, depth)
-    except Exception as error:  # noqa: BLE001 - user objects may raise anything
-        return _unavailable(value, error)
+class _Copy:
+    """A copy of a value in JSON's builtins: bounded in depth and size, cycles noticed.
+
+    What can't be copied becomes a text that says why.
+    """
+
+    __slots__ = ("_above", "_left")
+
+    def __init__(self) -> None:
+        self._above: set[int] = set()
+        self._left = MAX_VALUES
+
+    def of(self, value: Any, depth: int) -> Any:
+        """Return the copy of `value`, which may have `depth` more levels."""
+        try:
+            return self._of(value, depth)
+        except Exception as error:  # noqa: BLE001 - user objects may raise anything
+            return _unavailable(value, error)
+
+    def _of(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return _plain_scalar(value)
+        name = type(value).__name__
+        if id(value) in self._above:
+            return f"<{name} that contains itself>"
+        if depth == 0:
+            return f"<{name} below {MAX_DEPTH} levels of nesting>"
+        self._above.add(id(value))
+        try:
+            return self._of_parts(value, depth - 1)
+        finally:
+            self._above.discard(id(value))
+
+    def _of_parts(self, value: Any, depth: int) -> Any:
+        fields = _fields(value)
+        if fields is not None:
+            items = self._first(list(fields.items()))
+            copy = {_key(key): self.of(field, depth) for key, field in items}
+            return copy if len(items) == len(fields) else {**copy, "tracestore.cut": _TOO_MANY}
+        if isinstance(value, _CONTAINERS):
+            elements = self._first(list(value))
+            copied = [self.of(element, depth) for element in elements]
+            return copied if len(elements) == len(value) else [*copied, _TOO_MANY]
+        try:
+            built = msgspec.to_builtins(value)
+        except Exception:  # noqa: BLE001 - what msgspec doesn't know describes itself
+            built = describe(value)
+        return built if isinstance(built, str) else self.of(built, depth)
+
+    def _first(self, parts: list[T]) -> list[T]:
+        """Return as many of `parts` as may still be copied."""
+        kept = parts[: self._left]
+        self._left -= len(kept)
+        return kept
 
 
-def _plain_or_raise(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, int)):
-        return value
+def _plain_scalar(value: Any) -> Any:
     if isinstance(value, str):
         return _LONE_SURROGATE.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else _odd_float(value)
-    if depth == 0:
-        return f"<{type(value).__name__} below {MAX_DEPTH} levels of nesting>"
-    if isinstance(value, dict):
-        return {_key(k): _plain(v, depth - 1) for k, v in list(value.items())}
-    if isinstance(value, _CONTAINERS):
-        return [_plain(item, depth - 1) for item in list(value)]
-    try:
-        built = msgspec.to_builtins(value, enc_hook=describe)
-    except Exception:  # noqa: BLE001 - what msgspec doesn't know describes itself
-        built = describe(value)
-    return built if isinstance(built, str) else _plain(built, depth - 1)
+    if isinstance(value, int) and value.bit_length() > _MAX_INT_BITS:
+        return f"<int of {value.bit_length()} bits>"
+    return value
 
 
 def _key(key: Any) -> str:
@@ -155,9 +221,12 @@ def describe(value: Any) -> Any:
     pydantic models give their fields, numpy scalars their number, arrays and data frames their type, shape
     and first elements; anything else its `str()`.
     """
-    if hasattr(value, "model_dump") and not isinstance(value, type):
-        return value.model_dump()
-    package = type(value).__module__.partition(".")[0]
+    kind = type(value)
+    if hasattr(kind, "model_dump"):  # asked of the class: a mock has every attribute
+        fields = value.model_dump()
+        if isinstance(fields, dict):
+            return _without_odd_floats(fields)
+    package = kind.__module__.partition(".")[0]
     if package == "numpy":
         return _describe_numpy(value)
     if package in ("pandas", "polars"):
@@ -165,13 +234,18 @@ def describe(value: Any) -> Any:
     return _safe_str(value)
 
 
+def _without_odd_floats(value: Any) -> Any:
+    return _Copy().of(value, MAX_DEPTH) if _has_odd_float(value, MAX_DEPTH) else value
+
+
 def _describe_numpy(value: Any) -> Any:
     shape = getattr(value, "shape", None)
-    if shape == ():
-        return value.item()
     if shape is None:
         return _safe_str(value)
-    sample = value.ravel()[:SAMPLE].tolist()
+    if shape == ():
+        item = value.item()
+        return _safe_str(value) if type(item) is type(value) else _without_odd_floats(item)
+    sample = _without_odd_floats(value.ravel()[:SAMPLE].tolist())
     return {"type": "ndarray", "dtype": str(value.dtype), "shape": list(shape), "sample": sample}
 
 

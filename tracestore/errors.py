@@ -5,6 +5,7 @@
     ├── InvalidArgumentError    also a ValueError: an argument that breaks a stated rule
     ├── NotFoundError           also a LookupError: no such trace, span, experiment or assessment
     ├── AlreadyExistsError      a name that must be unique is taken
+    ├── MissingPackageError     also an ImportError: an optional package is not installed
     └── StoreError              the file can't be opened, read or written
         ├── ForeignFileError    a SQLite file of another program, or no SQLite file at all
         ├── NewerFileError      written by a newer tracestore than this one
@@ -76,6 +77,10 @@ class AlreadyExistsError(TracestoreError):
     """A name that must be unique is taken."""
 
     error_code = "RESOURCE_ALREADY_EXISTS"
+
+
+class MissingPackageError(TracestoreError, ImportError):
+    """An optional package is not installed; the message says how to install it."""
 
 
 class StoreError(TracestoreError):

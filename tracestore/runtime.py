@@ -13,7 +13,8 @@ from typing import Any
 
 from tracestore import settings as settings_
 from tracestore.entities import Experiment
-from tracestore.errors import InvalidArgumentError
+from tracestore.entities.span import exception_message
+from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.settings import Settings
 from tracestore.store import Store
 
@@ -77,7 +78,13 @@ class Runtime:
         settings = self.settings
         if settings.experiment_name is not None:
             return int(self.store.get_or_create_experiment(settings.experiment_name).experiment_id)
-        return int(settings.experiment_id or 0)
+        if settings.experiment_id is None:
+            return 0
+        try:
+            return self.experiment_key(settings.experiment_id)
+        except NotFoundError as error:
+            log.warning("%s; traces go to experiment 0", error)
+            return 0
 
     @property
     def model_metadata(self) -> dict[str, str]:
@@ -138,7 +145,8 @@ class Runtime:
         """Count a failure of recording; log the first of its kind."""
         self.failures[kind] = self.failures.get(kind, 0) + 1
         if self.failures[kind] == 1:
-            log.warning("%s was not recorded: %s: %s", kind, type(error).__name__, error)
+            message = exception_message(error)
+            log.warning("%s was not recorded: %s: %s", kind, type(error).__name__, message)
 
 
 def _needs_new_store(before: Settings, after: Settings) -> bool:
@@ -158,9 +166,14 @@ def set_tracking_uri(uri: str | os.PathLike[str]) -> None:
     Example:
         >>> set_tracking_uri("sqlite:///traces.db")
     """
-    runtime.configure(path=settings_.path_of_uri(os.fspath(uri)))
+    runtime.configure(path=settings_.path_of_uri(os.fsdecode(uri)))
 
 
 def get_tracking_uri() -> str:
-    """Return the active store's file as a `sqlite:///path` URI."""
+    """Return the active store's file as a `sqlite:///path` URI.
+
+    Example:
+        >>> get_tracking_uri().startswith("sqlite:///")
+        True
+    """
     return f"sqlite:///{runtime.store.path}"

@@ -81,7 +81,10 @@ def _text(text: str) -> str:
 
 
 def _experiment_id(text: str) -> str:
-    return str(int(text))
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise ValueError(text)
+    return str(value)
 
 
 def path_of_uri(uri: str) -> str:
@@ -95,16 +98,19 @@ def path_of_uri(uri: str) -> str:
     if uri.startswith("sqlite:"):
         path = uri.removeprefix("sqlite:").split("?", 1)[0]
         path = urllib.parse.unquote(path.removeprefix("///") if path.startswith("///") else "")
-    elif "://" in uri or uri.startswith("databricks"):
+    elif "://" in uri or uri in ("databricks", "databricks-uc"):
         path = ""
     else:
         path = uri
-    if not path or path == ":memory:":
+    if not path or path == ":memory:" or "\0" in path:
         raise InvalidArgumentError(
             f"tracking URI {uri!r} names no file; tracestore records into one SQLite file, "
             "so pass sqlite:///path/to/traces.db or a plain path"
         )
-    return str(pathlib.Path(path).expanduser())
+    try:
+        return str(pathlib.Path(path).expanduser())
+    except RuntimeError as error:  # ~name of nobody
+        raise InvalidArgumentError(f"tracking URI {uri!r} can't be resolved: {error}") from error
 
 
 SPECIFICATIONS = (

@@ -456,10 +456,12 @@ class Store:
         return {**self.writer.stats(), **counts, "path": self.path, "size_bytes": size_bytes}
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Write what is queued, within `timeout_s`, and close the file; True if all is written.
+        """Write what is queued and what is open, within `timeout_s`, and close the file; True if all is written.
 
         What is recorded after that is still written, on the thread that records it.
         """
+        for trace in list(self.live.values()):
+            trace.announce_open()
         done = self.writer.close(timeout_s)
         self._database.close_readers()
         return done
@@ -477,6 +479,7 @@ class Store:
         """After a fork, in the child: what the parent had queued is the parent's."""
         self._database.forget()
         self.writer.reset()
+        self.live.clear()  # what the parent has open, the parent ends
 
     def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         if self.read_only:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
+from tracestore.capture.routes import turn_routes
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start
-from tracestore.capture.span import LiveSpan, current
+from tracestore.capture.span import LiveSpan, NoOpSpan, current
 from tracestore.entities import Link, SpanEvent, SpanLogLevel
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
@@ -30,7 +32,18 @@ _SIMPLE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KE
 
 
 @overload
-def trace(func: Callable[P, R]) -> Callable[P, R]: ...
+def trace(
+    func: Callable[P, R],
+    name: str | None = None,
+    span_type: str = "UNKNOWN",
+    attributes: Mapping[str, Any] | None = None,
+    output_reducer: Callable[[list[Any]], Any] | None = None,
+    trace_destination: Any = None,
+    sampling_ratio_override: float | None = None,
+    log_level: SpanLogLevel | str | None = None,
+    links: Sequence[Link] | None = None,
+    description: str | None = None,
+) -> Callable[P, R]: ...
 
 
 @overload
@@ -90,7 +103,7 @@ def trace(
         'WHY?'
     """
     ratio = sampling_ratio_override
-    if ratio is not None and not 0.0 <= ratio <= 1.0:
+    if ratio is not None and not (isinstance(ratio, (int, float)) and 0.0 <= ratio <= 1.0):
         raise InvalidArgumentError(
             f"sampling_ratio_override is {ratio!r}; it must be from 0.0 to 1.0"
         )
@@ -103,10 +116,12 @@ def trace(
         description=description,
     )
 
-    def decorate(function: Any) -> Any:
-        return _decorate(function, name, span_type, options, output_reducer)
+    def decorate(function: Any, depth: int = 1) -> Any:
+        traced = _decorate(function, name, span_type, options, output_reducer)
+        turn_routes(function, traced, sys._getframe(depth))  # noqa: SLF001 - where the decorator stands
+        return traced
 
-    return decorate if func is None else decorate(func)
+    return decorate if func is None else decorate(func, depth=2)
 
 
 def _decorate(
@@ -119,17 +134,23 @@ def _decorate(
     for kind in (classmethod, staticmethod):
         if isinstance(function, kind):
             return kind(_decorate(function.__func__, name, span_type, options, reducer))
+    if not callable(function):
+        raise InvalidArgumentError(
+            f"trace decorates functions and other callables, not {function!r:.100}; "
+            "its options go by keyword: @trace(name=…)"
+        )
     call = _Call(function, name, span_type, options, reducer)
-    if inspect.iscoroutinefunction(function):
+    if call.is_coroutine:
         wrapper = _wrap_coroutine(call)
-    elif inspect.isasyncgenfunction(function):
+    elif call.is_async_generator:
         wrapper = _wrap_async_generator(call)
-    elif inspect.isgeneratorfunction(function):
+    elif call.is_generator:
         wrapper = _wrap_generator(call)
     else:
         wrapper = _wrap_function(call)
-    if reducer is not None and not call.is_generator:
+    if reducer is not None and not (call.is_generator or call.is_async_generator):
         raise InvalidArgumentError(f"output_reducer is for generators; {call.name!r} is none")
+    wrapper.__name__ = wrapper.__qualname__ = _name_of(function)  # a partial has none of its own
     functools.update_wrapper(wrapper, function)
     wrapper.__mlflow_traced__ = True  # MLflow's marker
     if call.signature is not None:
@@ -141,9 +162,11 @@ class _Call:
     """What is known of a decorated function, worked out once."""
 
     __slots__ = (
-        "_drops_first",
+        "_first",
         "_names",
         "function",
+        "is_async_generator",
+        "is_coroutine",
         "is_generator",
         "name",
         "options",
@@ -164,14 +187,16 @@ class _Call:
         self.name = name or _name_of(function)
         self.span_type = span_type
         self.reducer = reducer
-        self.is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
-            function
-        )
+        body = _body(function)
+        self.is_coroutine = _is(inspect.iscoroutinefunction, function, body)
+        self.is_async_generator = _is(inspect.isasyncgenfunction, function, body)
+        self.is_generator = _is(inspect.isgeneratorfunction, function, body)
         self.signature = _signature(function)
         plain = options == DEFAULT_OPTIONS
         self.options = DEFAULT_OPTIONS if plain else options
         parameters = [] if self.signature is None else list(self.signature.parameters.values())
-        self._drops_first = bool(parameters) and parameters[0].name in ("self", "cls")
+        #: Name of the first parameter, which is not recorded where it is a method's `self` or `cls`.
+        self._first = parameters[0].name if parameters and parameters[0].kind in _SIMPLE else None
         simple = self.signature is not None and all(p.kind in _SIMPLE for p in parameters)
         #: Names of the parameters, where a call that gives all by position needs no binding.
         self._names = tuple(p.name for p in parameters) if simple else None
@@ -187,12 +212,10 @@ class _Call:
                 inputs = dict(zip(names, args))  # noqa: B905 - just compared
             else:
                 inputs = self._bind(args, kwargs)
-            if self._drops_first:
+            if self._first == "self" or (self._first == "cls" and isinstance(inputs["cls"], type)):
                 inputs = _without_first(inputs)
-        except (
-            TypeError
-        ) as error:  # a call that doesn't fit the signature: the function itself will say so
-            runtime.failed(f"the inputs of {self.name!r}", error)
+        except TypeError as error:  # the call doesn't fit: the function itself will say so
+            runtime.failed("the inputs of a call", error)
             return
         span.set_inputs(inputs)
 
@@ -209,8 +232,19 @@ class _Call:
         try:
             return self.reducer(chunks)
         except Exception as error:  # noqa: BLE001 - the reducer is user code
-            runtime.failed(f"the reduced output of {self.name!r}", error)
+            runtime.failed("the reduced output of a generator", error)
             return chunks
+
+
+def _body(function: Any) -> Any:
+    """Return what runs when `function` is called: of a callable object its class's `__call__`."""
+    if inspect.isroutine(function) or isinstance(function, (functools.partial, type)):
+        return function
+    return type(function).__call__
+
+
+def _is(kind: Callable[[Any], bool], function: Any, body: Any) -> bool:
+    return kind(function) or kind(body)
 
 
 def _name_of(function: Any) -> str:
@@ -267,27 +301,34 @@ def _record_result(span: LiveSpan, result: Any) -> None:
 class _Iteration:
     """The span of one generator's run: current only while the generator's own code runs."""
 
-    __slots__ = ("_before", "_call", "_chunks", "_ended", "span")
+    __slots__ = ("_before", "_call", "_chunks", "_ended", "_own", "span")
 
     def __init__(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._call = call
         self._chunks: list[Any] = []
         self._ended = False
+        self._before: LiveSpan | NoOpSpan | None = None
         self.span = start(current.get(), call.name, call.span_type, call.options)
+        #: What was current in the generator's code when it last waited: the span, or one within it.
+        self._own: LiveSpan | NoOpSpan | None = self.span
         call.record_inputs(self.span, args, kwargs)
 
     def enter(self) -> None:
-        """Make the span current, just before the generator's code runs."""
+        """Make current what the generator's code left current, just before it runs."""
         self._before = current.get()
-        current.set(self.span)
+        current.set(self._own)
 
     def leave(self) -> None:
         """Make current what was, just after."""
-        if current.get() is self.span:
+        now = current.get()
+        if now is self.span or self.span.encloses(now):
+            self._own = now
             current.set(self._before)
 
     def yielded(self, chunk: Any) -> None:
         """Take note of a chunk: an event now, part of the output at the end."""
+        if isinstance(self.span, NoOpSpan):
+            return
         index = len(self._chunks)
         self._chunks.append(chunk)
         self.span.add_event(
@@ -302,11 +343,13 @@ class _Iteration:
         if self._ended:
             return
         self._ended = True
-        if exception is not None and not isinstance(exception, GeneratorExit):
-            self.span.record_exception(exception)
-        if not self.span.has_outputs and (self._chunks or exception is None):
-            self.span.set_outputs(self._call.reduced(self._chunks))
-        self.span.end()
+        try:
+            if exception is not None and not isinstance(exception, GeneratorExit):
+                self.span.record_exception(exception)
+            if not self.span.has_outputs and (self._chunks or exception is None):
+                self.span.set_outputs(self._call.reduced(self._chunks))
+        finally:
+            self.span.end()
 
 
 def _wrap_generator(call: _Call) -> Any:
@@ -314,10 +357,10 @@ def _wrap_generator(call: _Call) -> Any:
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         iteration = _Iteration(call, args, kwargs)
-        ending: BaseException | None = None
+        value = None
         try:
             generator = function(*args, **kwargs)
-            step, value = generator.send, None
+            step = generator.send
             while True:
                 iteration.enter()
                 try:
@@ -329,20 +372,23 @@ def _wrap_generator(call: _Call) -> Any:
                 iteration.yielded(chunk)
                 try:
                     step, value = generator.send, (yield chunk)
-                except GeneratorExit:  # closed early, or dropped
+                except GeneratorExit as leaving:  # closed early, or dropped
                     iteration.enter()
                     try:
-                        generator.close()
+                        generator.throw(leaving)
+                    except StopIteration as stop:
+                        return stop.value
                     finally:
                         iteration.leave()
-                    raise
+                    raise RuntimeError("generator ignored GeneratorExit") from None
                 except BaseException as thrown:  # noqa: BLE001 - passed on into the generator
                     step, value = generator.throw, thrown
         except BaseException as error:
-            ending = error
+            value = None  # an exception must not keep itself alive through its traceback
+            iteration.end(error)
             raise
         finally:
-            iteration.end(ending)
+            iteration.end()
 
     return wrapper
 
@@ -352,10 +398,10 @@ def _wrap_async_generator(call: _Call) -> Any:
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         iteration = _Iteration(call, args, kwargs)
-        ending: BaseException | None = None
+        value = None
         try:
             generator = function(*args, **kwargs)
-            step, value = generator.asend, None
+            step = generator.asend
             while True:
                 iteration.enter()
                 try:
@@ -377,9 +423,10 @@ def _wrap_async_generator(call: _Call) -> Any:
                 except BaseException as thrown:  # noqa: BLE001 - passed on into the generator
                     step, value = generator.athrow, thrown
         except BaseException as error:
-            ending = error
+            value = None  # an exception must not keep itself alive through its traceback
+            iteration.end(error)
             raise
         finally:
-            iteration.end(ending)
+            iteration.end()
 
     return wrapper

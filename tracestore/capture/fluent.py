@@ -158,13 +158,25 @@ def start_span_no_context(
 
 
 def get_current_active_span() -> LiveSpan | None:
-    """Return the innermost span that runs in this context, None where none is recorded."""
+    """Return the innermost span that runs in this context, None where none is recorded.
+
+    Example:
+        >>> with start_span("chat"):
+        ...     get_current_active_span().name
+        'chat'
+    """
     span = current.get()
     return span if isinstance(span, LiveSpan) else None
 
 
 def get_active_trace_id() -> str | None:
-    """Return the id of the trace that runs in this context, None where none is recorded."""
+    """Return the id of the trace that runs in this context, None where none is recorded.
+
+    Example:
+        >>> with start_span("chat"):
+        ...     get_active_trace_id()[:3]
+        'tr-'
+    """
     span = get_current_active_span()
     return None if span is None else span.trace_id
 
@@ -174,6 +186,12 @@ def get_last_active_trace_id(thread_local: bool = False) -> str | None:
 
     Args:
         thread_local: Only traces that ended in this context (thread or asyncio task).
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> get_last_active_trace_id() == span.trace_id
+        True
     """
     return last_trace_id.get() if thread_local else runtime.last_trace_id
 
@@ -191,7 +209,8 @@ def update_current_trace(
 ) -> None:
     """Give the trace that runs in this context tags, metadata and more, from any of its spans.
 
-    Without one it logs a warning and does nothing.
+    Without one it logs a warning and does nothing; where tracing is off or the trace was not sampled, it
+    just does nothing.
 
     Args:
         tags: Merged into the trace's; other values than text become text, None is left out.
@@ -218,9 +237,11 @@ def update_current_trace(
     ):
         if preview is not None and not isinstance(preview, str):
             raise InvalidArgumentError(f"{name} is a {type(preview).__name__}; it must be text")
-    span = get_current_active_span()
-    if span is None:
-        log.warning("update_current_trace was called where no trace is being recorded")
+    span = current.get()
+    if not isinstance(span, LiveSpan):
+        # Where tracing is off, or the trace was not sampled, it is left out on purpose.
+        if span is None and runtime.enabled:
+            log.warning("update_current_trace was called where no trace is being recorded")
         return
     trace = span.trace
     keyed = {"mlflow.modelId": model_id, SESSION_KEY: session_id, USER_KEY: user}
@@ -261,6 +282,12 @@ def get_trace(
         silent: No warning.
         flush: Kept for MLflow programs; reads always see what was recorded before.
         request_id: MLflow 2's name for `trace_id`.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> get_trace(span.trace_id).info.state.value
+        'OK'
     """
     del flush
     wanted = renamed("request_id", request_id, "trace_id", trace_id)
@@ -403,7 +430,12 @@ def count_traces(
 
 
 def explain(filter_string: str | None = None, order_by: Sequence[str] | str | None = None) -> str:
-    """Return how a search would run: SQL, bound values and SQLite's query plan, as one text."""
+    """Return how a search would run: SQL, bound values and SQLite's query plan, as one text.
+
+    Example:
+        >>> "SELECT" in explain("status = 'ERROR'")
+        True
+    """
     return runtime.store.explain(filter_string, order_by)
 
 
@@ -413,7 +445,13 @@ def explain(filter_string: str | None = None, order_by: Sequence[str] | str | No
 def set_trace_tag(
     trace_id: str | None = None, key: str = "", value: Any = "", *, request_id: str | None = None
 ) -> None:
-    """Set one tag of a trace, running or stored; see Store.set_trace_tag."""
+    """Set one tag of a trace, running or stored; see Store.set_trace_tag.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> set_trace_tag(span.trace_id, "reviewed", "yes")
+    """
     wanted = renamed("request_id", request_id, "trace_id", trace_id)
     runtime.store.set_trace_tag(wanted, key, value)
 
@@ -421,7 +459,13 @@ def set_trace_tag(
 def delete_trace_tag(
     trace_id: str | None = None, key: str = "", *, request_id: str | None = None
 ) -> None:
-    """Delete one tag of a trace; see Store.delete_trace_tag."""
+    """Delete one tag of a trace; see Store.delete_trace_tag.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     update_current_trace(tags={"draft": "yes"})
+        >>> delete_trace_tag(span.trace_id, "draft")
+    """
     runtime.store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
 
 
@@ -458,12 +502,26 @@ def log_expectation(
     metadata: dict[str, Any] | None = None,
     span_id: str | None = None,
 ) -> Expectation:
-    """Store what the right answer would have been; see Store.log_expectation."""
+    """Store what the right answer would have been; see Store.log_expectation.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> log_expectation(trace_id=span.trace_id, name="answer", value="42").value
+        '42'
+    """
     return runtime.store.log_expectation(trace_id, name, value, source, metadata, span_id)
 
 
 def log_assessment(trace_id: str, assessment: A) -> A:
-    """Store a Feedback or an Expectation; see Store.log_assessment."""
+    """Store a Feedback or an Expectation; see Store.log_assessment.
+
+    Example:
+        >>> with start_span("chat") as span:
+        ...     pass
+        >>> log_assessment(span.trace_id, Feedback(name="polite", value=True)).name
+        'polite'
+    """
     return runtime.store.log_assessment(trace_id, assessment)
 
 
@@ -478,6 +536,10 @@ def set_experiment(
     Raises:
         InvalidArgumentError: Not exactly one is given, or the experiment was deleted.
         NotFoundError: There is no experiment with that id.
+
+    Example:
+        >>> set_experiment("support").name
+        'support'
     """
     return runtime.set_experiment(experiment_name, experiment_id)
 
@@ -485,24 +547,44 @@ def set_experiment(
 def create_experiment(
     name: str, artifact_location: str | None = None, tags: dict[str, Any] | None = None
 ) -> str:
-    """Make an experiment and return its id; see Store.create_experiment."""
+    """Make an experiment and return its id; see Store.create_experiment.
+
+    Example:
+        >>> create_experiment("trials", tags={"team": "search"})
+        '1'
+    """
     return runtime.store.create_experiment(name, artifact_location, tags)
 
 
 def get_experiment(experiment_id: str) -> Experiment:
-    """Return an experiment by id; NotFoundError where there is none."""
+    """Return an experiment by id; NotFoundError where there is none.
+
+    Example:
+        >>> get_experiment("0").name
+        'Default'
+    """
     return runtime.store.get_experiment(experiment_id)
 
 
 def get_experiment_by_name(name: str) -> Experiment | None:
-    """Return an experiment by its exact name, None where there is none."""
+    """Return an experiment by its exact name, None where there is none.
+
+    Example:
+        >>> get_experiment_by_name("Default").experiment_id
+        '0'
+    """
     return runtime.store.get_experiment_by_name(name)
 
 
 def search_experiments(
     view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = None
 ) -> PagedList[Experiment]:
-    """Return experiments, the newest first; see Store.search_experiments."""
+    """Return experiments, the newest first; see Store.search_experiments.
+
+    Example:
+        >>> [experiment.name for experiment in search_experiments()]
+        ['Default']
+    """
     return runtime.store.search_experiments(view_type, max_results)
 
 
@@ -515,6 +597,11 @@ def open(path: str | os.PathLike[str], *, read_only: bool = False) -> Store:  # 
     Args:
         path: The file, made at the first write if it isn't there.
         read_only: Never write to it.
+
+    Example:
+        >>> with open("other.db") as store:
+        ...     store.count_traces()
+        0
     """
     return Store(path, read_only=read_only)
 
@@ -536,26 +623,50 @@ def flush_trace_async_logging(terminate: bool = False) -> None:
     """Wait until all that was recorded so far is in the file. MLflow's name for `flush`.
 
     `terminate` is ignored: recording goes on.
+
+    Example:
+        >>> flush_trace_async_logging()
     """
     del terminate
     runtime.store.flush()
 
 
 def stats() -> dict[str, Any]:
-    """Return counters of the active store, and of calls in which recording failed; see Store.stats."""
+    """Return counters of the active store, and of calls in which recording failed; see Store.stats.
+
+    Example:
+        >>> stats()["dropped"]
+        0
+    """
     return runtime.store.stats() | {"failures": dict(runtime.failures)}
 
 
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> None:
-    """Record `mlflow.modelId` with every trace from now on: `model_id`, or `name` in its place."""
+    """Record `mlflow.modelId` with every trace from now on: `model_id`, or `name` in its place.
+
+    Example:
+        >>> set_active_model(name="prompt-v2")
+    """
     runtime.configure(active_model_id=model_id or name)
 
 
 def enable() -> None:
-    """Switch tracing on again."""
+    """Switch tracing on again.
+
+    Example:
+        >>> enable()
+    """
     runtime.enabled = True
 
 
 def disable() -> None:
-    """Switch tracing off: what starts from now on is not recorded."""
+    """Switch tracing off: traces that would start from now on are not recorded. One that runs goes on.
+
+    Example:
+        >>> disable()
+        >>> with start_span("not recorded") as span:
+        ...     span.trace_id
+        'MLFLOW_NO_OP_SPAN_TRACE_ID'
+        >>> enable()
+    """
     runtime.enabled = False

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from tracestore import ids
-from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, current, last_trace_id
+from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, current, last_trace_id, moment_ns
 from tracestore.encoding import text_of
 from tracestore.entities import Link, SpanLogLevel
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
@@ -55,8 +55,8 @@ class SpanScope:
     """A span for the length of a `with` block, current in its context meanwhile.
 
     The block's exception is recorded and goes on. On the way out the context variable is set back only where
-    it still holds this span: a block that is left in another context than it was entered in (a generator
-    that is finalised elsewhere, say) disturbs nobody.
+    it still holds this span, or one below it that was left open (by a generator that waits, say): a block
+    that is left in another context than it was entered in disturbs nobody.
     """
 
     __slots__ = ("_before", "_name", "_options", "_span_type", "span")
@@ -84,11 +84,15 @@ class SpanScope:
         _traceback: TracebackType | None,
     ) -> None:
         span = self.span
-        if current.get() is span:
+        now = current.get()
+        if now is span or span.encloses(now):
             current.set(self._before)
-        if exception is not None:
-            span.record_exception(exception)
-        span.end()
+        try:
+            if exception is not None:
+                span.record_exception(exception)
+            span.end()
+        except RecursionError:
+            span.trace.leave_over(span, exception)
 
 
 def start(
@@ -114,6 +118,9 @@ def start(
     try:
         if isinstance(parent, NoOpSpan):
             return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
+        start_time_ns = None if root is None else root.get("start_time_ns")
+        if start_time_ns is not None:
+            start_time_ns = moment_ns(start_time_ns, f"start_time_ns of span {name!r}")
         if parent is not None:
             span = LiveSpan(parent.trace, parent, text_of(name), span_type)
         else:
@@ -121,10 +128,9 @@ def start(
             if trace is None:
                 return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
             span = LiveSpan(trace, None, text_of(name), span_type)
-        if root is not None and root.get("start_time_ns") is not None:
-            span.start_time_ns = int(root["start_time_ns"])
-        if span.parent_id is None:
-            span.trace.begin(span)
+            trace.begin(span)
+        if start_time_ns is not None:
+            span.start_time_ns = start_time_ns
         if options is not DEFAULT_OPTIONS:
             _apply(span, options)
     except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
@@ -179,7 +185,7 @@ def _apply(span: LiveSpan, options: SpanOptions) -> None:
             try:
                 apply(value)
             except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
-                runtime.failed(f"part of span {span.name!r}", error)
+                runtime.failed("part of a span", error)
 
 
 def _mapping(attributes: Any) -> Mapping[str, Any]:
@@ -206,27 +212,33 @@ def context(
         user: Metadata `mlflow.trace.user`.
     """
     outer = _context.get()
-    given = dict(metadata or {})
-    given |= {k: v for k, v in ((SESSION_KEY, session_id), (USER_KEY, user)) if v is not None}
+    given = texts(metadata or {}) | texts({SESSION_KEY: session_id, USER_KEY: user})
     inner = TraceContext(
         tags={**outer.tags, **texts(tags or {})},
-        metadata={**outer.metadata, **texts(given)},
+        metadata={**outer.metadata, **given},
         enabled=outer.enabled if enabled is None else enabled,
     )
     _context.set(inner)
-    span = current.get()
+    before = during = current.get()
     if enabled is False:
-        current.set(NO_OP)
-    elif enabled is True and isinstance(span, NoOpSpan):
-        current.set(None)
+        during = NO_OP
+    elif enabled is True and isinstance(before, NoOpSpan):
+        during = None
+    current.set(during)
     try:
         yield
     finally:
-        if _context.get() is inner:
+        if (
+            _context.get() is inner
+        ):  # else the block is left in another context than it was entered in
             _context.set(outer)
-        current.set(span)
+            if current.get() is during:
+                current.set(before)
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return tags or metadata as text by text; values of None are left out."""
+    """Return tags or metadata as text by text; values of None are left out, and what is no mapping."""
+    if not isinstance(values, Mapping):
+        runtime.failed("tags or metadata", TypeError(f"a {type(values).__name__} is no dictionary"))
+        return {}
     return {text_of(key): text_of(value) for key, value in values.items() if value is not None}

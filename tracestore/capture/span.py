@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,14 @@ from tracestore import ids
 from tracestore.capture import environment
 from tracestore.capture.preview import request_preview, response_preview
 from tracestore.capture.usage import Usage
-from tracestore.encoding import attribute_value, clean_text, encode, encode_attributes, text_of
+from tracestore.encoding import (
+    MAX_PAYLOAD_BYTES,
+    attribute_value,
+    clean_text,
+    encode,
+    encode_attributes,
+    text_of,
+)
 from tracestore.entities.span import (
     COST_KEY,
     DESCRIPTION_KEY,
@@ -75,7 +82,7 @@ class LiveTrace:
 
     __slots__ = (
         "_end_ns",
-        "_start_ns",
+        "_left_over",
         "_usage",
         "_written_open",
         "announced",
@@ -119,21 +126,23 @@ class LiveTrace:
         self.response_preview: str | None = None
         self.open_spans: dict[str, LiveSpan] = {}
         self.announced = False
-        self.root: LiveSpan | None = None
+        self.root: LiveSpan  # set by `begin`, before anybody else knows the trace
         self.on_end: Any = None
-        self._start_ns = now_ns
         self._end_ns: int | None = None
         self._usage: Usage | None = None
+        self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
 
     def begin(self, root: LiveSpan) -> None:
         """Take note of the root span, and let the writer watch over the trace from now on."""
         self.root = root
         self.name = root.name
-        self._start_ns = root.start_time_ns
         self.live[self.trace_id] = self
         if self.writer.dormant:
             self.writer.rouse()
+        root.start_time_ns = (
+            _clock() + self.offset_ns
+        )  # starting the first thread is not the program's time
 
     @property
     def has_ended(self) -> bool:
@@ -142,8 +151,10 @@ class LiveTrace:
 
     def announce(self) -> None:
         """Tell the writer that there is something new of this trace as a whole."""
-        self.announced = True
         self.writer.put(self)
+        self.announced = (
+            True  # last: where the stack has no room for `put`, the next span tries again
+        )
 
     def changed(self) -> None:
         """Write changes of tags, metadata or state that come after the trace was first written."""
@@ -153,7 +164,10 @@ class LiveTrace:
     def span_ended(self, span: LiveSpan, record: SpanRecord) -> None:
         """Hand over a span that has ended; with the root the trace ends too."""
         self.open_spans.pop(span.span_id, None)
-        if span.parent_id is None and span is self.root:
+        if span is not self.root and self.announced and self._end_ns is None:
+            self.writer.put(record)  # the usual case first
+            return
+        if span is self.root:
             self._end_ns = span.end_time_ns
         elif self.has_ended:
             self.changed()
@@ -161,11 +175,26 @@ class LiveTrace:
             self.announce()
         self.writer.put(record)
         if span is self.root:
+            self._end_left_over()
             self.writer.put(self)
             if self.on_end is not None:
                 self.on_end(self)
         if self.has_ended and not self.open_spans:
             self.live.pop(self.trace_id, None)
+
+    def leave_over(self, span: LiveSpan, exception: BaseException | None) -> None:
+        """Put off the end of a span, where the stack has no room for it, until the root span ends."""
+        self._left_over = [*self._left_over, (span, exception, _clock() + self.offset_ns)]
+
+    def _end_left_over(self) -> None:
+        left_over, self._left_over = self._left_over, ()
+        for span, exception, end_time_ns in left_over:
+            if span.end_time_ns is None:
+                if exception is not None:
+                    span.record_exception(exception)
+                span.end(end_time_ns=end_time_ns)
+            else:  # it had ended, but not got as far as the writer
+                self.span_ended(span, span.record())
 
     def add_usage(self, span: LiveSpan, usage: Any, cost: Any) -> None:
         """Take note of the tokens and the cost that a span reports."""
@@ -207,23 +236,20 @@ class LiveTrace:
     def snapshot(self) -> TraceRecord:
         """Return the trace as a whole as it stands. Called on the writing thread."""
         root = self.root
-        inputs = None if root is None else root.inputs_json
-        outputs = None if root is None else root.outputs_json
+        start_ns, end_ns = root.start_time_ns, self._end_ns
         usage = self._usage
         return TraceRecord(
             trace_id=self.trace_id,
             experiment=self.experiment,
-            start_time_ms=self._start_ns // 1_000_000,
+            start_time_ms=start_ns // 1_000_000,
             name=self.name,
             status=self._status(),
-            duration_ms=None
-            if self._end_ns is None
-            else (self._end_ns - self._start_ns) // 1_000_000,
+            duration_ms=None if end_ns is None else (end_ns - start_ns) // 1_000_000,
             client_request_id=self.client_request_id,
             usage={} if usage is None else usage.tokens(),
             cost={} if usage is None else usage.cost(),
-            request_preview=self.request_preview or request_preview(inputs),
-            response_preview=self.response_preview or response_preview(outputs),
+            request_preview=self.request_preview or request_preview(root.inputs_json),
+            response_preview=self.response_preview or response_preview(root.outputs_json),
             tags=dict(self.tags),
             metadata={**environment.metadata(), **self.metadata},
         )
@@ -233,7 +259,7 @@ class LiveTrace:
             return TraceState.IN_PROGRESS.value
         if self.state is not None:
             return self.state
-        return "ERROR" if self.root is not None and self.root.failed else "OK"
+        return "ERROR" if self.root.failed else "OK"
 
 
 class LiveSpan(Span):
@@ -268,8 +294,9 @@ class LiveSpan(Span):
         self._links: list[msgspec.Raw] | None = None
         self._inputs: str | None = None
         self._outputs: str | None = None
-        trace.open_spans[span_id] = self
         self.start_time_ns = _clock() + trace.offset_ns
+        # Last: from here on the writer's thread may see the span.
+        trace.open_spans[span_id] = self
 
     # ------------------------------------------------------------------------ setters
 
@@ -334,7 +361,7 @@ class LiveSpan(Span):
             status = SpanStatus(parse_status_code(status))
         if self.end_time_ns is None:
             self._status_code = status.status_code.value
-            self._status_message = clean_text(status.description) or None
+            self._status_message = text_of(status.description) if status.description else None
 
     def add_event(self, event: SpanEvent) -> None:
         """Add something that happened.
@@ -393,10 +420,12 @@ class LiveSpan(Span):
             outputs: As `set_outputs`, unless None.
             attributes: As `set_attributes`, unless None.
             status: As `set_status`; a bad one is refused in the log. Default OK, or ERROR if it is so.
-            end_time_ns: Nanoseconds since 1970, default now.
+            end_time_ns: Nanoseconds since 1970, default now; what is no such number is refused in the log.
         """
         if self.end_time_ns is not None:
             return
+        if end_time_ns is not None:
+            end_time_ns = moment_ns(end_time_ns, f"end_time_ns of span {self.name!r}")
         if outputs is not None:
             self.set_outputs(outputs)
         if attributes is not None:
@@ -406,7 +435,7 @@ class LiveSpan(Span):
         if self._status_code == "UNSET":
             self._status_code = "OK"
         trace = self._trace
-        self.end_time_ns = _clock() + trace.offset_ns if end_time_ns is None else int(end_time_ns)
+        self.end_time_ns = _clock() + trace.offset_ns if end_time_ns is None else end_time_ns
         trace.span_ended(self, self.record())
 
     def _end_with(self, status: SpanStatus | SpanStatusCode | str) -> None:
@@ -430,7 +459,7 @@ class LiveSpan(Span):
             self.end_time_ns,
             self._error,
             None if attributes is None else encode_attributes(attributes),
-            None if self._events is None else encode(self._events),
+            None if self._events is None else _events_json(self._events),
             None if self._links is None else encode(self._links),
             self._inputs,
             self._outputs,
@@ -479,6 +508,14 @@ class LiveSpan(Span):
         """The outputs as JSON text, None without any."""
         return self._outputs
 
+    def encloses(self, span: LiveSpan | NoOpSpan | None) -> bool:
+        """Whether `span` is below this one."""
+        while isinstance(span, LiveSpan):
+            span = span._parent  # noqa: SLF001 - the same class
+            if span is self:
+                return True
+        return False
+
     def ancestors(self) -> frozenset[str]:
         """Return the ids of the spans above this one."""
         found = set()
@@ -497,13 +534,39 @@ class LiveSpan(Span):
         raise TypeError("a live span can't be copied or pickled; use to_immutable_span()")
 
 
+def moment_ns(value: Any, what: str) -> int | None:
+    """Return `value` as nanoseconds since 1970; None, and a warning that names `what`, for anything else."""
+    try:
+        moment = int(value)
+    except (TypeError, ValueError, OverflowError):
+        moment = -1
+    if 0 <= moment < 2**63:
+        return moment
+    log.warning("%s is %.100r and ignored: it must be nanoseconds since 1970", what, value)
+    return None
+
+
 def _event_json(event: SpanEvent) -> msgspec.Raw:
     fields = {
-        "name": event.name,
+        "name": text_of(event.name),
         "time_unix_nano": event.timestamp,
-        "attributes": event.attributes,
+        "attributes": msgspec.Raw(encode(event.attributes).encode()),  # only these may be cut
     }
     return msgspec.Raw(encode(fields).encode())
+
+
+def _events_json(events: list[msgspec.Raw]) -> str:
+    """Return the events as a JSON array; of those that are too large together, the first ones."""
+    text = encode(events)
+    if text.startswith("["):
+        return text
+    kept, size_bytes = 0, 0
+    while size_bytes <= MAX_PAYLOAD_BYTES // 2:
+        size_bytes += len(bytes(events[kept]))
+        kept += 1
+    note = f"{len(events) - kept + 1} further events were cut"
+    last = SpanEvent("tracestore.cut", attributes={"tracestore.cut": note})
+    return encode([*events[: kept - 1], _event_json(last)])
 
 
 #: MLflow's attribute names for what this package keeps in columns, and what setting them does here.
@@ -534,7 +597,13 @@ class NoOpSpan:
     status = None
     inputs = None
     outputs = None
+    has_inputs = False
+    has_outputs = False
+    failed = False
     model_name = None
+    llm_cost = None
+    log_level = None
+    description = None
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -595,6 +664,15 @@ class NoOpSpan:
         end_time_ns: int | None = None,
     ) -> None:
         """Do nothing."""
+
+    def to_immutable_span(self) -> NoOpSpan:
+        """Return itself: it never changes."""
+        return self
+
+    def encloses(self, span: LiveSpan | NoOpSpan | None) -> bool:
+        """Return False: there is nothing below it but itself."""
+        del span
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """Return an empty dictionary."""

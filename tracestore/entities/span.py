@@ -36,6 +36,11 @@ DESCRIPTION_KEY = "mlflow.spanDescription"
 _decode = msgspec.json.decode
 
 
+#: Frames of a stack trace that are kept, those nearest to the error. An exception that passes through a
+#: thousand spans leaves a stack trace on each.
+MAX_FRAMES = 100
+
+
 class SpanType:
     """Well-known span types. Any other text is allowed as a type too."""
 
@@ -150,7 +155,9 @@ def exception_message(exception: BaseException) -> str:
 def _stack_trace(exception: BaseException) -> str:
     try:
         return "".join(
-            traceback.format_exception(type(exception), exception, exception.__traceback__)
+            traceback.format_exception(
+                type(exception), exception, exception.__traceback__, limit=-MAX_FRAMES
+            )
         )
     except Exception as failure:  # noqa: BLE001 - formatting calls user code (__str__, __cause__)
         return f"<stack trace unavailable: {type(failure).__name__}>"
@@ -306,7 +313,7 @@ class Span:
     def log_level(self) -> SpanLogLevel | None:
         """How loud the span is; None where nobody said."""
         level = self._own_attributes().get(LOG_LEVEL_KEY)
-        return SpanLogLevel(level) if isinstance(level, int) else None
+        return SpanLogLevel(level) if level in tuple(SpanLogLevel) else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return MLflow 3's dictionary form: base64 ids, JSON-encoded attribute values."""
@@ -337,7 +344,7 @@ class Span:
         """
         try:
             return cls._from_dict(data)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InvalidArgumentError(
                 f"not a span's dictionary ({type(error).__name__}: {error}); "
                 "pass what Span.to_dict() returned"
@@ -345,9 +352,12 @@ class Span:
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any]) -> Span:
-        attributes = {k: json.loads(v) for k, v in data["attributes"].items()}
+        # MLflow writes NaN and the infinities as JSON lacks them; here they are texts, see encoding.
+        attributes = {k: json.loads(v, parse_constant=str) for k, v in data["attributes"].items()}
         inputs, outputs = attributes.pop(INPUTS_KEY, None), attributes.pop(OUTPUTS_KEY, None)
         trace_id = attributes.pop(TRACE_ID_KEY)
+        if not isinstance(trace_id, str):
+            raise TypeError(f"{TRACE_ID_KEY} is no text")
         span_type = attributes.pop(TYPE_KEY, None)
         parent = data.get("parent_span_id")
         return cls(

@@ -160,7 +160,7 @@ class TraceInfo(msgspec.Struct):
                 trace_metadata=dict(data.get("trace_metadata", {})),
                 tags=dict(data.get("tags", {})),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidArgumentError(
                 f"not a trace info's dictionary ({type(error).__name__}: {error}); "
                 "pass what TraceInfo.to_dict() returned"
@@ -282,6 +282,10 @@ class Trace(msgspec.Struct):
                 "not a trace's dictionary: it needs the keys 'info' and 'data'; "
                 "pass what Trace.to_dict() returned"
             )
+        if not isinstance(data["data"], Mapping) or not isinstance(
+            data["data"].get("spans", []), list
+        ):
+            raise InvalidArgumentError("not a trace's dictionary: data must hold a list of spans")
         spans = [Span.from_dict(span) for span in data["data"].get("spans", [])]
         return cls(TraceInfo.from_dict(data["info"]), TraceData(spans))
 
@@ -290,7 +294,7 @@ class Trace(msgspec.Struct):
         """Return the trace that `to_json` wrote; InvalidArgumentError where `text` is no such JSON."""
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InvalidArgumentError(f"not a trace's JSON: {error}") from error
         return cls.from_dict(data)
 
@@ -343,6 +347,11 @@ class PagedList(list[T]):
             include=include,
             exclude=exclude,
         )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the list as text in IPython, which asks no list for `text/plain` in another way."""
+        text = repr(self) if cycle else self._repr_mimebundle_(include=["text/plain"])["text/plain"]
+        printer.text(text)
 
 
 _KINDS: dict[str, type[Assessment]] = {"feedback": Feedback, "expectation": Expectation}

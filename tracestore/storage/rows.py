@@ -134,21 +134,64 @@ class _Insert(NamedTuple):
         return f"{self.head} VALUES {','.join([row] * rows)} {self.tail}"
 
 
-_TRACES = _Insert("INSERT OR REPLACE INTO traces", 18)
+_TRACE_COLUMNS = (
+    "id",
+    "trace_id",
+    "experiment",
+    "resource",
+    "name",
+    "status",
+    "duration_ms",
+    "client_request_id",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_creation_tokens",
+    "input_cost",
+    "output_cost",
+    "total_cost",
+    "request_preview",
+    "response_preview",
+)
+
+
+def _replaced(columns: Sequence[str]) -> str:
+    return ", ".join(f"{column} = excluded.{column}" for column in columns)
+
+
+_TRACES = _Insert(
+    f"INSERT INTO traces ({', '.join(_TRACE_COLUMNS)})",
+    len(_TRACE_COLUMNS),
+    # One that has ended is not in progress again: a forked child may know it from before its end.
+    f"""ON CONFLICT (id) DO UPDATE SET {_replaced(_TRACE_COLUMNS[2:])}
+        WHERE excluded.status != 'IN_PROGRESS' OR traces.status = 'IN_PROGRESS'""",
+)
 _TAGS = _Insert("INSERT OR REPLACE INTO tags", 3)
 _METADATA = _Insert("INSERT OR REPLACE INTO metadata", 3)
+_SPAN_COLUMNS = (
+    "trace",
+    "span_id",
+    "parent_id",
+    "name",
+    "type",
+    "status",
+    "status_message",
+    "start_time_ns",
+    "end_time_ns",
+    "error",
+    "model",
+    "attributes",
+    "events",
+    "links",
+    "inputs",
+    "outputs",
+)
 _SPANS = _Insert(
-    "INSERT INTO spans (trace, span_id, parent_id, name, type, status, status_message, start_time_ns,"
-    " end_time_ns, error, model, attributes, events, links, inputs, outputs)",
-    16,
+    f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)})",
+    len(_SPAN_COLUMNS),
     # A span that was written while it was open is completed; an ended one never opens again.
-    """ON CONFLICT (trace, span_id) DO UPDATE SET
-        parent_id = excluded.parent_id, name = excluded.name, type = excluded.type,
-        status = excluded.status, status_message = excluded.status_message,
-        start_time_ns = excluded.start_time_ns, end_time_ns = excluded.end_time_ns,
-        error = excluded.error, model = excluded.model, attributes = excluded.attributes,
-        events = excluded.events, links = excluded.links, inputs = excluded.inputs,
-        outputs = excluded.outputs
+    f"""ON CONFLICT (trace, span_id) DO UPDATE SET {_replaced(_SPAN_COLUMNS[2:])}
         WHERE excluded.end_time_ns IS NOT NULL OR spans.end_time_ns IS NULL""",
 )
 _SPAN_ATTRIBUTES = _Insert("INSERT OR IGNORE INTO span_attributes", 3)

@@ -1,0 +1,33 @@
+"""What tests share: the process-wide runtime, recording into a store of the test's own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from tracestore.capture.span import current, last_trace_id
+from tracestore.runtime import runtime
+from tracestore.store import Store
+
+
+@pytest.fixture
+def recording(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The active store, a fresh file. Whatever a test does, each span must end and none stay current."""
+    for variable in list(os.environ):
+        if variable.startswith(("TRACESTORE_", "MLFLOW_")):
+            monkeypatch.delenv(variable)
+    runtime.reset()
+    runtime.configure(path=str(tmp_path / "traces.db"))
+    last_trace_id.set(None)
+    store = runtime.store
+    try:
+        yield store
+        left_current, left_open = current.get(), dict(store.live)
+    finally:
+        current.set(None)
+        runtime.reset()
+    assert left_current is None
+    assert left_open == {}

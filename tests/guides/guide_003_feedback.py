@@ -1,0 +1,56 @@
+"""Guide 003, feedback: the service that looks through an experiment's traces itself."""
+# mypy: ignore-errors
+# ruff: noqa: FAST002, I001, UP045
+
+import tracestore as mlflow
+from tracestore.client import MlflowClient
+from fastapi import FastAPI, Query, Request
+from pydantic import BaseModel
+from typing import Optional
+from tracestore.entities import AssessmentSource
+
+app = FastAPI()
+
+
+class FeedbackRequest(BaseModel):
+    is_correct: bool  # True for correct, False for incorrect
+    comment: Optional[str] = None
+
+
+@app.post("/chat_feedback")
+def handle_chat_feedback(
+    request: Request,
+    client_request_id: str = Query(
+        ..., description="The client request ID from the original chat request"
+    ),
+    feedback: FeedbackRequest = ...,
+):
+    """
+    Collect user feedback for a specific chat interaction identified by client_request_id.
+    """
+    # Search for the trace with the matching client_request_id
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("production-genai-app")
+    traces = client.search_traces(experiment_ids=[experiment.experiment_id])
+    traces = [trace for trace in traces if trace.info.client_request_id == client_request_id][:1]
+
+    if not traces:
+        return {
+            "status": "error",
+            "message": f"Unable to find data for client request ID: {client_request_id}",
+        }, 500
+
+    # Log feedback using MLflow's log_feedback API
+    mlflow.log_feedback(
+        trace_id=traces[0].info.trace_id,
+        name="response_is_correct",
+        value=feedback.is_correct,
+        source=AssessmentSource(source_type="HUMAN", source_id=request.headers.get("X-User-ID")),
+        rationale=feedback.comment,
+    )
+
+    return {
+        "status": "success",
+        "message": "Feedback recorded successfully",
+        "trace_id": traces[0].info.trace_id,
+    }

@@ -1,0 +1,221 @@
+"""The SQL functions in Python that a searching connection needs: folding, patterns, and JSON as what it says.
+
+JSON is decoded here and not by SQLite's own functions, because those refuse NaN, can't name every key, and
+don't tell 1 from true. Nothing here raises on what a file holds: text that is no JSON is plain text, and what
+can't be compared does not match.
+
+Invariant: a function returns 0 or 1, or NULL where a value is absent; none depends on anything but its
+arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from tracestore.filters.patterns import search_regex
+from tracestore.filters.values import read_number
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give `connection` the functions that compiled filters call; once for each connection."""
+    functions: tuple[tuple[str, int, Callable[..., str | int | float | None]], ...] = (
+        ("tracestore_casefold", 1, casefold),
+        ("tracestore_number", 1, number),
+        ("tracestore_rlike", 3, rlike),
+        ("tracestore_text_at", 2, text_at),
+        ("tracestore_number_at", 2, number_at),
+        ("tracestore_matches", 5, matches),
+        ("tracestore_prompt", 3, prompt_matches),
+        ("tracestore_readable", 5, readable),
+    )
+    for name, arguments, function in functions:
+        connection.create_function(name, arguments, function, deterministic=True)
+
+
+def casefold(text: str | None) -> str | None:
+    """Return `text` folded so that texts that differ only by case are the same."""
+    return None if text is None else text.casefold()
+
+
+def number(text: str | None) -> int | float | None:
+    """Return the number that `text` is, else NULL."""
+    return None if text is None else read_number(text)
+
+
+def rlike(pattern: str, text: str | None, deadline_ns: int) -> int | None:
+    """Return whether the regular expression is found in `text`; raise when the deadline has passed."""
+    return None if text is None else int(search_regex(pattern, text, deadline_ns))
+
+
+def text_at(document: str | None, path: str | None) -> str | None:
+    """Return the value at `path` as the text that patterns see: a string as itself, anything else as JSON."""
+    return _text_of(_lookup(_decode(document), path))
+
+
+def number_at(document: str | None, path: str | None) -> int | float | None:
+    """Return the number at `path`; NULL where there is none, or another kind of value."""
+    value = _lookup(_decode(document), path)
+    if not _is_number(value) or math.isnan(value):
+        return None
+    return _fit(value)
+
+
+def matches(
+    document: str | None, path: str | None, operator: str, literal: str, lenient: int
+) -> int:
+    """Return whether the value at `path` meets the comparison.
+
+    Args:
+        document: JSON text.
+        path: Key, or keys joined by dots; NULL is the document itself.
+        operator: = != < <= > >= IN or NOT IN.
+        literal: JSON of what to compare with; a list for IN.
+        lenient: 1 where a text also equals the boolean or number that it spells.
+    """
+    value = _lookup(_decode(document), path)
+    if value is None:
+        return 0
+    wanted = _literal(literal)
+    if operator in _ORDER:
+        comparable = (_is_number(value) and _is_number(wanted)) or (
+            isinstance(value, str) and isinstance(wanted, str)
+        )
+        return int(comparable and _ORDER[operator](value, wanted))
+    choices = wanted if operator.endswith("IN") else [wanted]
+    equal = any(_equals(value, choice, lenient=bool(lenient)) for choice in choices)
+    return int(equal if operator in {"=", "IN"} else not equal)
+
+
+def prompt_matches(prompts: str | None, operator: str, literal: str) -> int:
+    """Return whether one of the linked prompts, as 'name/version', meets the comparison; = != IN or NOT IN."""
+    linked = _decode(prompts)
+    wanted = _literal(literal)
+    choices = wanted if operator.endswith("IN") else [wanted]
+    names = [
+        f"{prompt.get('name')}/{prompt.get('version')}"
+        for prompt in (linked if isinstance(linked, list) else [])
+        if isinstance(prompt, dict)
+    ]
+    within = operator in {"=", "IN"}
+    return int(any((name in choices) is within for name in names))
+
+
+def readable(
+    name: str, inputs: str | None, outputs: str | None, attributes: str | None, events: str | None
+) -> str:
+    """Return a span's text as a person reads it: names, keys and values, each on lines of its own."""
+    pieces = [name]
+    for document in (inputs, outputs, attributes):
+        pieces.extend(_pieces(_decode(document)))
+    happened = _decode(events)
+    for event in happened if isinstance(happened, list) else []:
+        if isinstance(event, dict):  # without its time: digits that nobody looks for
+            pieces.extend(_pieces([event.get("name"), event.get("attributes")]))
+    return _clean("\n".join(pieces))
+
+
+def _decode(document: str | None) -> Any:
+    """Return the value of JSON text, the text itself where it is no JSON."""
+    if document is None:
+        return None
+    try:
+        return msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        return json.loads(document)  # takes NaN and Infinity, as MLflow writes them
+    except (ValueError, RecursionError):
+        return document
+
+
+@lru_cache(maxsize=64)
+def _literal(literal: str) -> Any:
+    """Return the value of a literal, which is the same for every row."""
+    return json.loads(literal)
+
+
+def _lookup(value: Any, path: str | None) -> Any:
+    """Return what is at `path`: the whole path as a key, else its longest beginning that leads on."""
+    if path is None:
+        return value
+    if not isinstance(value, dict):
+        return None
+    if path in value:
+        return value[path]
+    dot = path.rfind(".")
+    while dot >= 0:
+        if path[:dot] in value:
+            found = _lookup(value[path[:dot]], path[dot + 1 :])
+            if found is not None:
+                return found
+        dot = path.rfind(".", 0, dot)
+    return None
+
+
+def _equals(value: Any, wanted: Any, *, lenient: bool) -> bool:
+    """Return whether a stored value equals a literal; True is not 1, and 1 is 1.0."""
+    if isinstance(wanted, bool):
+        spelled = "true" if wanted else "false"
+        return value is wanted or (lenient and bool(value == spelled))
+    if _is_number(wanted):
+        return _is_number(value) and bool(value == wanted)
+    if isinstance(value, str) or not lenient:
+        return bool(value == wanted)
+    if _is_number(value):
+        return bool(value == read_number(wanted))
+    return bool(_text_of(value) == wanted)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _fit(value: float) -> int | float:
+    return value if isinstance(value, float) or -(2**63) <= value < 2**63 else float(value)
+
+
+def _text_of(value: Any) -> str | None:
+    if value is None:
+        return None
+    return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _clean(text: str) -> str:
+    """Return `text` without what SQLite can't carry: NUL and half characters."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """Yield the keys and scalars of a value, in order; not recursive, as depth is up to the file."""
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            yield current
+        elif isinstance(current, dict):
+            for key, item in reversed(current.items()):
+                waiting.extend((item, key))
+        elif isinstance(current, list):
+            waiting.extend(reversed(current))
+        elif current is not None:
+            yield json.dumps(current)

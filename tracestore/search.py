@@ -1,0 +1,531 @@
+"""Searches that answer with ids: filter, order, pages, counts, and how they were found.
+
+Knows a connection and the filter language; no threads, no entities, no default limits. Every statement is
+read to its end before anything is returned, so no cursor is left open.
+
+Invariant: orders are total (the id is the last tie-break), so the pages of a search put together are the whole
+search, also while other traces arrive.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tracestore.errors import InvalidArgumentError, QueryTimeoutError, StoreError
+from tracestore.filters import ast, fields, meaning, parser, plan, sql
+from tracestore.filters.fields import Source
+from tracestore.filters.parser import OrderItem
+from tracestore.filters.sql import Bindable, Fragment, Moment, build
+
+#: How long the regular expressions of one search may take.
+REGEX_TIME_S = 5.0
+
+#: Entries of an index that a probe of a ready order reads.
+PROBE_ROWS = 500
+
+#: Entries of an index that are sorted rather than all traces looked at.
+SORTED_ROWS = 10_000
+
+#: The most items of an order.
+MAX_ORDER_ITEMS = 16
+
+_TIME = ast.Reference(None, "timestamp_ms")
+_MAX_LIMIT = 2**63 - 2
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is wanted; nothing is executed yet.
+
+    Attributes:
+        filter_string: Which traces; None, empty or blank: all.
+        order_by: Items such as "duration DESC NULLS FIRST"; one text is one item. Default: newest first.
+        experiments: Ids of the experiments to search; None: all, empty: none.
+        also: Conditions made by code that hold too.
+    """
+
+    filter_string: str | None = None
+    order_by: Sequence[str] | str | None = None
+    experiments: tuple[int, ...] | None = None
+    also: tuple[ast.Node, ...] = ()
+
+
+def search_ids(
+    connection: sqlite3.Connection, query: Query, limit: int | None, page_token: str | None = None
+) -> tuple[list[int], str | None]:
+    """Return `traces.id` of the traces that match, in order, and the token of the next page if there is one.
+
+    Args:
+        connection: To a store's file, with `filters.register` done.
+        query: What is wanted.
+        limit: The most ids to return; None: all. Nothing is returned for 0 and less.
+        page_token: As an earlier call with the same query returned it.
+
+    Raises:
+        FilterSyntaxError: If the filter or the order can't be read.
+        InvalidArgumentError: If the token is none, or of another query.
+        QueryTimeoutError: If regular expressions took longer than `REGEX_TIME_S`, or the connection's owner
+            interrupted the search.
+    """
+    search = _Search(connection, query)
+    position = None if page_token is None else _read_token(page_token, search.digest)
+    if limit is not None and limit <= 0:
+        return [], None
+    wanted = None if limit is None else min(limit, _MAX_LIMIT)
+    rows = search.rows(None if wanted is None else wanted + 1, position)
+    if wanted is None or len(rows) <= wanted:
+        return [row[0] for row in rows], None
+    return [row[0] for row in rows[:wanted]], _write_token(rows[wanted - 1], search.digest)
+
+
+def count(connection: sqlite3.Connection, query: Query) -> int:
+    """Return how many traces match; `order_by` is checked and has no influence.
+
+    Raises:
+        FilterSyntaxError: If the filter or the order can't be read.
+        QueryTimeoutError: As `search_ids`.
+    """
+    return _Search(connection, query).count()
+
+
+def explain(connection: sqlite3.Connection, query: Query, limit: int | None = 100) -> str:
+    """Return how `search_ids` would find its first page: conditions with their probes, SQL, values, SQLite's plan.
+
+    Raises:
+        FilterSyntaxError: If the filter or the order can't be read.
+    """
+    return _Search(connection, query).explain(limit)
+
+
+@dataclass(frozen=True)
+class _Position:
+    """Where a page ended: the order's values and the id of its last row."""
+
+    keys: tuple[Bindable, ...]
+    trace: int
+
+
+@dataclass
+class _Search:
+    """One query on one connection, at one moment."""
+
+    connection: sqlite3.Connection
+    query: Query
+    terms: tuple[ast.Node, ...] = field(init=False)
+    order: tuple[OrderItem, ...] = field(init=False)
+    moment: Moment = field(init=False)
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.moment = Moment(time.time_ns(), time.monotonic_ns() + int(REGEX_TIME_S * 1e9))
+        self.terms = _read_filter(self.query)
+        self.order = _read_order(self.query.order_by)
+        self.digest = self._digest()
+
+    def _digest(self) -> bytes:
+        """Return what a page token is bound to."""
+        experiments = (
+            None if self.query.experiments is None else sorted(set(self.query.experiments))
+        )
+        said = [[str(term) for term in self.terms], [str(item) for item in self.order], experiments]
+        return hashlib.sha256(json.dumps(said).encode()).digest()
+
+    @property
+    def _in_id_order(self) -> bool:
+        return len(self.order) == 1 and self.order[0].field == _TIME
+
+    @property
+    def descending(self) -> bool:
+        """Whether the id, the last of every order, goes downwards."""
+        last = self.order[-1]
+        return last.field != _TIME or last.descending
+
+    def rows(self, limit: int | None, position: _Position | None) -> list[tuple[int, ...]]:
+        """Return up to `limit` rows after `position`: id, then the order's values."""
+        made = self._plan(limit, position)
+        if made is None:
+            return []
+        rows: list[tuple[int, ...]] = []
+        for statement in self._statements(made, limit, position):
+            remaining = None if limit is None else limit - len(rows)
+            rows += self.execute(_limited(statement, remaining))
+            if limit is not None and len(rows) >= limit:
+                break
+        return rows
+
+    def count(self) -> int:
+        """Return the number of matching traces."""
+        made = self._plan(None, None, ordered=False)
+        if made is None:
+            return 0
+        counted = self.execute(_count(made, self._checks(made)))
+        return int(counted[0][0])
+
+    def explain(self, limit: int | None) -> str:
+        """Return the plan of the first page as text."""
+        made = self._plan(None if limit is None else limit + 1, None)
+        if made is None:
+            return "no trace can match: nothing is searched\n"
+        lines = [_explain_plan(made, self._walks(made, limit))]
+        for statement in self._statements(made, limit, None):
+            limited = _limited(statement, None if limit is None else limit + 1)
+            steps = self.execute(Fragment(f"EXPLAIN QUERY PLAN {limited.text}", limited.values))
+            lines += [
+                "",
+                limited.text.strip(),
+                "",
+                f"values: {list(limited.values)!r}",
+                "",
+                "SQLite's plan:",
+            ]
+            lines += _indent_steps(steps)
+        return "\n".join(lines) + "\n"
+
+    def _plan(
+        self, limit: int | None, position: _Position | None, *, ordered: bool = True
+    ) -> plan.Plan | None:
+        """Return the plan, or None where nothing can match."""
+        terms, low, high = plan.split_time(self.terms, self.moment.now_ns)
+        if position is not None and self._in_id_order:
+            low, high = _after_id(position.trace, low, high, descending=self.descending)
+        experiments = self._experiment_terms()
+        if low > high or experiments is None:
+            return None
+        first_by_id = ordered and self._in_id_order and limit is not None
+        probe = _Prober(self, low, high)
+        return plan.make((*terms, *experiments), low, high, probe, in_id_order=first_by_id)
+
+    def _experiment_terms(self) -> tuple[ast.Node, ...] | None:
+        """Return the condition on experiments, () where it excludes nothing, None where it excludes all."""
+        if self.query.experiments is None:
+            return ()
+        wanted = sorted({number for number in self.query.experiments if 0 <= number < 10**18})
+        if not wanted:
+            return None
+        others = sql.outside_experiments(wanted)
+        if others is not None and not self.execute(others)[0][0]:
+            return ()
+        texts = tuple(ast.Text(str(number)) for number in wanted)
+        return (ast.Membership(ast.Reference(None, "experiment_id"), texts),)
+
+    def _checks(self, made: plan.Plan) -> list[Fragment]:
+        return [sql.condition(check, self.moment) for check in made.checks]
+
+    def _statements(
+        self, made: plan.Plan, limit: int | None, position: _Position | None
+    ) -> list[Fragment]:
+        """Return what to execute one after the other until there are enough rows, without LIMIT."""
+        checks = self._checks(made)
+        if self._in_id_order:
+            return [_by_id(made, checks, descending=self.descending)]
+        keys = [sql.order_key(item) for item in self.order]
+        walked = self._walks(made, limit)
+        if walked is None:
+            return [self._sorted(made, checks, keys, position)]
+        return self._walked(walked, made, keys, position)
+
+    def _walks(self, made: plan.Plan, limit: int | None) -> str | None:
+        """Return the index in the order asked for, if to walk it beats sorting what the driver finds."""
+        found = fields.find(self.order[0].field)
+        few = made.driver is not None and made.driver.measure.is_complete
+        if self._in_id_order or few or limit is None or found.field.source is not Source.TRACE:
+            return None
+        return plan.ORDER_INDEXES.get(found.column)
+
+    def _sorted(
+        self,
+        made: plan.Plan,
+        checks: list[Fragment],
+        keys: list[Fragment],
+        position: _Position | None,
+    ) -> Fragment:
+        """Return the SELECT that sorts all matching traces."""
+        if position is not None:
+            checks = [*checks, _after(self.order, keys, position, descending=self.descending)]
+        ordered = [sql.order_term(item, key) for item, key in zip(self.order, keys, strict=True)]
+        return _by_order(
+            _source(made), keys, [_within(made), *checks], ordered, descending=self.descending
+        )
+
+    def _walked(
+        self,
+        index: str,
+        made: plan.Plan,
+        keys: list[Fragment],
+        position: _Position | None,
+    ) -> list[Fragment]:
+        """Return the SELECTs that walk an index of the first key: its values, and its NULLs before or after."""
+        first = self.order[0]
+        source = Fragment(f"traces AS t INDEXED BY {index}")
+        rest = [
+            sql.order_term(item, key) for item, key in zip(self.order[1:], keys[1:], strict=True)
+        ]
+        ordered = [build(f"{{}} {'DESC' if first.descending else 'ASC'}", keys[0]), *rest]
+        present, absent = build("{} IS NOT NULL", keys[0]), build("{} IS NULL", keys[0])
+        terms = [sql.condition(item.condition, self.moment) for item in made.considered]
+        common = [_within(made), *terms]
+        if position is not None:
+            common.append(_after(self.order, keys, position, descending=self.descending))
+            if position.keys[0] is not None:
+                comparator = "<=" if first.descending else ">="
+                present = build(f"{{}} {comparator} ?", keys[0], position.keys[0])
+        parts = [
+            _by_order(source, keys, [present, *common], ordered, descending=self.descending),
+            _by_order(source, keys, [absent, *common], rest, descending=self.descending),
+        ]
+        if first.nulls_first:
+            parts.reverse()
+            passed = position is not None and position.keys[0] is not None
+        else:
+            passed = position is not None and position.keys[0] is None
+        return parts[1:] if passed else parts
+
+    def execute(self, statement: Fragment) -> list[tuple[int, ...]]:
+        """Return all rows of a statement."""
+        try:
+            return self.connection.execute(statement.text, statement.values).fetchall()
+        except sqlite3.Error as error:
+            timed_out = time.monotonic_ns() >= self.moment.deadline_ns
+            if "user-defined function" in str(error) and timed_out:
+                raise QueryTimeoutError(
+                    f"the regular expressions of this search took longer than {REGEX_TIME_S:g} s:"
+                    " simplify them, or add a condition that leaves fewer traces"
+                ) from error
+            if "interrupted" in str(error):
+                raise QueryTimeoutError("the search was interrupted: narrow the filter") from error
+            raise StoreError(f"the search failed: {error}") from error
+
+
+class _Prober:
+    """Measures scans within a search's range of ids."""
+
+    def __init__(self, search: _Search, low: int, high: int) -> None:
+        self._search = search
+        self._low = low
+        self._high = high
+        self._known: dict[plan.Scan, plan.Measure] = {}
+        self._span: tuple[int, int] | None = None
+
+    def measure(self, scan: plan.Scan) -> plan.Measure:
+        """Return how many entries the scan has, or how many its density promises."""
+        if scan not in self._known:
+            self._known[scan] = self._ordered(scan) if scan.is_ordered else self._range(scan)
+        return self._known[scan]
+
+    def resources(self, leaf: ast.Leaf) -> tuple[int, ...]:
+        """Return the ids of the resources that meet a condition."""
+        rows = self._search.execute(sql.resources(leaf, self._search.moment))
+        return tuple(row[0] for row in rows)
+
+    def _ordered(self, scan: plan.Scan) -> plan.Measure:
+        descending = self._search.descending
+        probe = sql.probe_ordered(scan, self._low, self._high, PROBE_ROWS, descending=descending)
+        rows, last = self._search.execute(probe)[0]
+        if rows < PROBE_ROWS:
+            return plan.Measure(rows, is_complete=True)
+        oldest, newest = self._extent()
+        seen = newest - last if descending else last - oldest
+        return plan.Measure(rows * (newest - oldest + 1) / max(1, seen), is_complete=False)
+
+    def _range(self, scan: plan.Scan) -> plan.Measure:
+        rows, _ = self._search.execute(sql.probe_range(scan, self._low, self._high, SORTED_ROWS))[0]
+        return plan.Measure(rows, is_complete=rows < SORTED_ROWS)
+
+    def _extent(self) -> tuple[int, int]:
+        """Return the lowest and highest id that there are between the search's limits."""
+        if self._span is None:
+            oldest, newest = self._search.execute(sql.EXTENT)[0]
+            self._span = max(self._low, oldest or 0), min(self._high, newest or 0)
+        return self._span
+
+
+def _read_filter(query: Query) -> tuple[ast.Node, ...]:
+    """Return the query's conditions in normal form, to be ANDed."""
+    parsed = parser.parse(query.filter_string)
+    asked = [] if parsed is None else [meaning.normalise(parsed, query.filter_string or "")]
+    made = [meaning.normalise(node) for node in query.also]
+    terms: list[ast.Node] = []
+    for node in (*asked, *made):
+        terms.extend(node.operands if isinstance(node, ast.And) else (node,))
+    return tuple(terms)
+
+
+def _read_order(order_by: Sequence[str] | str | None) -> tuple[OrderItem, ...]:
+    """Return the items of an order, the default where there are none."""
+    texts = [order_by] if isinstance(order_by, str) else list(order_by or ())
+    items: list[OrderItem] = []
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidArgumentError(
+                f"order_by is a list of texts such as 'duration DESC', not {text!r}"
+            )
+        item = meaning.normalise_order(parser.parse_order(text), text)
+        if any(item.field == earlier.field for earlier in items):
+            raise InvalidArgumentError(f"order_by names {item.field} twice")
+        items.append(item)
+    if len(items) > MAX_ORDER_ITEMS:
+        raise InvalidArgumentError(f"order_by has {len(items)} items: at most {MAX_ORDER_ITEMS}")
+    return tuple(items) or (OrderItem(_TIME, descending=True),)
+
+
+def _after_id(trace: int, low: int, high: int, *, descending: bool) -> tuple[int, int]:
+    return (low, min(high, trace - 1)) if descending else (max(low, trace + 1), high)
+
+
+def _limited(statement: Fragment, limit: int | None) -> Fragment:
+    return statement if limit is None else build("{}\nLIMIT ?", statement, limit)
+
+
+def _within(made: plan.Plan) -> Fragment:
+    return build("t.id BETWEEN ? AND ?", made.low, made.high)
+
+
+def _source(made: plan.Plan) -> Fragment:
+    """Return what a SELECT of traces is from."""
+    if made.driver is None:
+        return Fragment("traces AS t NOT INDEXED")
+    ids = sql.stream(made.driver.stream, made.low, made.high, descending=True)
+    return build("({}) AS d CROSS JOIN traces AS t ON t.id = d.trace", ids)
+
+
+def _by_id(made: plan.Plan, checks: list[Fragment], *, descending: bool) -> Fragment:
+    """Return the SELECT of ids in the order of ids."""
+    direction = "DESC" if descending else "ASC"
+    where = sql.join("AND", checks)
+    if made.driver is None:
+        return build(
+            f"SELECT t.id FROM traces AS t NOT INDEXED\nWHERE {{}} AND {{}}\nORDER BY t.id {direction}",
+            _within(made),
+            where,
+        )
+    ids = sql.stream(made.driver.stream, made.low, made.high, descending=descending)
+    if not checks:
+        return build("SELECT d.trace FROM (\n{}\n) AS d", ids)
+    # No ORDER BY: the stream is in order and CROSS JOIN keeps it; SQLite, not knowing, would sort it all.
+    if not any(map(plan.reads_row, made.checks)):
+        return build("WITH t (id) AS (\n{}\n)\nSELECT t.id FROM t WHERE {}", ids, where)
+    return build(
+        "SELECT t.id FROM (\n{}\n) AS d CROSS JOIN traces AS t ON t.id = d.trace\nWHERE {}",
+        ids,
+        where,
+    )
+
+
+def _by_order(
+    source: Fragment,
+    keys: list[Fragment],
+    where: list[Fragment],
+    ordered: list[Fragment],
+    *,
+    descending: bool,
+) -> Fragment:
+    """Return the SELECT of ids and the values they are ordered by."""
+    by_id = Fragment(f"t.id {'DESC' if descending else 'ASC'}")
+    return build(
+        "SELECT {} FROM {}\nWHERE {}\nORDER BY {}",
+        sql.comma([Fragment("t.id"), *keys]),
+        source,
+        sql.join("AND", where),
+        sql.comma([*ordered, by_id]),
+    )
+
+
+def _after(
+    order: tuple[OrderItem, ...], keys: list[Fragment], position: _Position, *, descending: bool
+) -> Fragment:
+    """Return the condition that a row comes after `position`."""
+    after = build(f"t.id {'<' if descending else '>'} ?", position.trace)
+    for item, key, value in reversed(list(zip(order, keys, position.keys, strict=True))):
+        after = build("(({} AND {} IS ?) OR {})", after, key, value, _beyond(item, key, value))
+    return after
+
+
+def _beyond(item: OrderItem, key: Fragment, value: Bindable) -> Fragment:
+    """Return the condition that one key alone puts a row after the position."""
+    if value is None:
+        return build("{} IS NOT NULL", key) if item.nulls_first else Fragment("0")
+    further = build(f"{{}} {'<' if item.descending else '>'} ?", key, value)
+    return further if item.nulls_first else build("({} OR {} IS NULL)", further, key)
+
+
+def _count(made: plan.Plan, checks: list[Fragment]) -> Fragment:
+    """Return the SELECT of how many traces match."""
+    if made.driver is None:
+        return build(
+            "SELECT count(*) FROM traces AS t WHERE {}", sql.join("AND", [_within(made), *checks])
+        )
+    ids = sql.unordered(made.driver.stream, made.low, made.high)
+    if not checks:
+        return build("SELECT count(*) FROM ({})", ids)
+    if not any(map(plan.reads_row, made.checks)):
+        where = sql.join("AND", checks)
+        return build("WITH t (id) AS (\n{}\n)\nSELECT count(*) FROM t WHERE {}", ids, where)
+    return build(
+        "SELECT count(*) FROM ({}) AS d CROSS JOIN traces AS t ON t.id = d.trace WHERE {}",
+        ids,
+        sql.join("AND", checks),
+    )
+
+
+def _write_token(row: tuple[int, ...], digest: bytes) -> str:
+    """Return the position of `row`, signed with what it is a position in."""
+    position = json.dumps([row[0], *row[1:]], separators=(",", ":"))
+    seal = hashlib.sha256(digest + position.encode()).hexdigest()[:16]
+    return base64.urlsafe_b64encode(f"{seal}{position}".encode()).decode()
+
+
+def _read_token(token: str, digest: bytes) -> _Position:
+    """Return the position that a token stands for."""
+    reason = (
+        "page_token is not a token of this search: pass what the call before returned,"
+        " with the same filter, order and experiments"
+    )
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+        seal, position = text[:16], text[16:]
+        if hashlib.sha256(digest + position.encode()).hexdigest()[:16] != seal:
+            raise InvalidArgumentError(reason)
+        trace, *keys = json.loads(position)
+        return _Position(tuple(keys), trace)
+    except (ValueError, AttributeError) as error:
+        raise InvalidArgumentError(reason) from error
+
+
+def _explain_plan(made: plan.Plan, walked: str | None) -> str:
+    """Return which condition drives, and what the probes found."""
+    lines = []
+    for item in made.considered:
+        drives = walked is None and made.driver is not None and item.choice is made.driver
+        verb = "drives" if drives else "checked"
+        lines.append(f"{verb:8} {item.condition}  ({_explain_choice(item.choice)})")
+    if walked is not None:
+        lines.append(f"drives   all traces in the order of {walked}")
+    elif made.driver is None:
+        lines.append("drives   all traces in the order of time")
+    lines.append(f"ids      {made.low} to {made.high}")
+    return "\n".join(lines)
+
+
+def _explain_choice(choice: plan.Choice | None) -> str:
+    if choice is None:
+        return "no index helps, or it holds too many to sort"
+    indexes = ", ".join(sorted({leg.index for leg in choice.stream.legs}))
+    about = "" if choice.measure.is_complete else "about "
+    rows = f"{choice.measure.rows:,.0f}" if choice.measure.rows < 1e18 else "many"
+    return f"{about}{rows} in {indexes}"
+
+
+def _indent_steps(steps: list[tuple[int, ...]]) -> list[str]:
+    """Return SQLite's plan as a tree."""
+    depth = {0: 0}
+    lines = []
+    for step, parent, _, text in steps:
+        depth[step] = depth.get(parent, 0) + 1
+        lines.append(f"{'  ' * depth[step]}{text}")
+    return lines
