@@ -19,7 +19,7 @@ import sqlite_utils
 
 import tracestore
 from tracestore import Store
-from tracestore.entities import AssessmentSource, Expectation, Feedback, TraceState
+from tracestore.entities import AssessmentSource, Expectation, Feedback, SpanStatus, TraceState
 from tracestore.errors import (
     AlreadyExistsError,
     DamagedFileError,
@@ -522,6 +522,27 @@ def test_feedback_of_any_json_type_is_on_the_trace_at_once(store: Store, value: 
     assert stored.assessment_id is not None
     assert stored.assessment_id.startswith("a-")
     assert store.count_traces("feedback.q IS NOT NULL") == 1
+
+
+def test_text_that_no_file_can_hold_is_kept_as_well_as_it_can_be(store: Store) -> None:
+    odd = "a\ud800b\0c"
+    with tracestore.start_span(odd, span_type=odd, attributes={odd: odd}) as span:
+        tracestore.update_current_trace(
+            tags={odd: odd}, metadata={odd: odd}, client_request_id=odd, request_preview=odd
+        )
+        span.set_status(SpanStatus("ERROR", odd))  # type: ignore[arg-type]  # a code's name will do
+    source = AssessmentSource("HUMAN", odd)
+    store.log_feedback(
+        span.trace_id, odd, odd, source, odd, rationale=odd, metadata={odd: odd}, span_id=odd
+    )
+
+    trace = store.get_trace(span.trace_id)
+
+    assert store.stats()["failed"] == 0
+    assert trace.data.spans[0].name == "a\ufffdb\u2400c"
+    assert trace.data.spans[0].span_type == "a\ufffdb\u2400c"
+    (stored,) = trace.info.assessments
+    assert stored.source.source_id == "a\ufffdb\u2400c"
 
 
 def test_feedback_can_be_an_error(store: Store) -> None:

@@ -570,6 +570,10 @@ def _prepared(assessment: _A, trace_id: str) -> _A:
         assessment_id=ids.new_assessment_id(),
         trace_id=trace_id,
         metadata=_texts(assessment.metadata) if assessment.metadata else None,
+        source=AssessmentSource(
+            assessment.source.source_type, text_of(assessment.source.source_id)
+        ),
+        span_id=None if assessment.span_id is None else text_of(assessment.span_id),
         rationale=None if assessment.rationale is None else text_of(assessment.rationale),
         create_time_ms=assessment.create_time_ms or now_ms,
         last_update_time_ms=assessment.last_update_time_ms or now_ms,

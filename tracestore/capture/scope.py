@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tracestore import ids
 from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, current, last_trace_id, moment_ns
 from tracestore.encoding import text_of
-from tracestore.entities import Link, SpanLogLevel
+from tracestore.entities import Link, SpanLogLevel, SpanType
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
 from tracestore.runtime import runtime
 
@@ -51,6 +51,14 @@ class SpanOptions(NamedTuple):
 DEFAULT_OPTIONS = SpanOptions()
 
 
+_KNOWN_TYPES = frozenset(value for key, value in vars(SpanType).items() if key.isupper())
+
+
+def clean_type(span_type: Any) -> str | None:
+    """Return a span type as text that the file can hold."""
+    return None if span_type is None else text_of(span_type)
+
+
 class SpanScope:
     """A span for the length of a `with` block, current in its context meanwhile.
 
@@ -63,7 +71,8 @@ class SpanScope:
 
     def __init__(self, name: str, span_type: str | None, options: SpanOptions) -> None:
         self._name = name
-        self._span_type = span_type
+        known = type(span_type) is str and span_type in _KNOWN_TYPES  # else it may be anything
+        self._span_type = span_type if known else clean_type(span_type)
         self._options = options
 
     def __enter__(self) -> LiveSpan:
@@ -122,12 +131,12 @@ def start(
         if start_time_ns is not None:
             start_time_ns = moment_ns(start_time_ns, f"start_time_ns of span {name!r}")
         if parent is not None:
-            span = LiveSpan(parent.trace, parent, text_of(name), span_type)
+            span = LiveSpan(parent.trace, parent, text_of(name), clean_type(span_type))
         else:
             trace = _new_trace(options, root or {})
             if trace is None:
                 return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
-            span = LiveSpan(trace, None, text_of(name), span_type)
+            span = LiveSpan(trace, None, text_of(name), clean_type(span_type))
             trace.begin(span)
         if start_time_ns is not None:
             span.start_time_ns = start_time_ns

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tracestore.encoding import encode
 from tracestore.entities import (
     AssessmentError,
     AssessmentSource,
@@ -434,7 +435,7 @@ def _scalar(value: Any) -> str | int | float | None:
 
 
 def _json_or_none(value: object) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
+    return None if value is None else encode(value)
 
 
 # ------------------------------------------------------------------------------------------ reading
