@@ -8,7 +8,8 @@ from tracestore.store import Store
 
 def all_traces(store: Store) -> list[Trace]:
     """Return every trace, oldest first."""
-    return list(store.search_traces(max_results=None, order_by=["timestamp ASC"]))
+    traces = store.search_traces(max_results=None)
+    return sorted(traces, key=lambda trace: trace.data.spans[0].start_time_ns)
 
 
 def only_trace(store: Store) -> Trace:

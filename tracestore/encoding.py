@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +25,12 @@ MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 
 #: How much of a payload that was cut is kept, in characters of its JSON text.
 KEPT_CHARACTERS = 256 * 1024
+
+#: Nesting that the fast way follows.
+MAX_FAST_DEPTH = 500
+
+#: Whether msgspec follows more than 1,000 levels: its limit is the interpreter's for C code, larger from 3.12 on.
+_MAY_BE_DEEP = sys.version_info >= (3, 12)
 
 #: Nesting that the slow way follows; SQLite's JSON functions refuse 1,000 levels and more.
 MAX_DEPTH = 100
@@ -45,6 +52,9 @@ _TOO_MANY = f"<more than {MAX_VALUES} values>"
 #: Stands for a payload where not even the reason can be told.
 _NOT_RECORDED = '"<not recorded>"'
 
+#: Types that most values are of, and that hold no number with a fraction.
+_NO_FLOATS = frozenset((str, int, bool, type(None)))
+
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
@@ -54,6 +64,8 @@ def encode(value: Any) -> str:
         data = _encoder.encode(value)
         if b"null" in data and _has_odd_float(value, MAX_DEPTH):
             data = _encoder.encode(_Copy().of(value, MAX_DEPTH))
+        if _MAY_BE_DEEP and len(data) > 2 * MAX_FAST_DEPTH and _is_deep(data, value):
+            return _encode_slowly(value)
         return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
     except Exception:  # noqa: BLE001 - user objects may raise anything; the slow way finds the culprit
         try:
@@ -115,11 +127,29 @@ def _cut(data: bytes) -> str:
     return _encoder.encode({"tracestore.cut": note, "beginning": kept}).decode()
 
 
+def _is_deep(data: bytes, value: Any) -> bool:
+    """Whether `value`, whose JSON text is `data`, has more than MAX_FAST_DEPTH levels."""
+    containers = data.count(b"[") + data.count(b"{")  # text counts too: this only spares the walk
+    return containers > MAX_FAST_DEPTH and _has_levels(value, MAX_FAST_DEPTH)
+
+
+def _has_levels(value: Any, depth: int) -> bool:
+    if value is None or isinstance(value, (str, int, float)):
+        return False
+    fields = _fields(value)
+    parts = value if fields is None else fields.values()
+    if fields is None and not isinstance(value, _CONTAINERS):
+        return False
+    return depth == 0 or any(_has_levels(part, depth - 1) for part in parts)
+
+
 def _has_odd_float(value: Any, depth: int) -> bool:
     """Whether NaN or an infinity is anywhere in what msgspec itself looks into."""
+    if type(value) in _NO_FLOATS:
+        return False
     if isinstance(value, float):
         return not math.isfinite(value)
-    if depth == 0 or value is None or isinstance(value, (str, int)):
+    if depth == 0:
         return False
     fields = _fields(value)
     parts = value if fields is None else fields.values()
@@ -131,7 +161,7 @@ def _has_odd_float(value: Any, depth: int) -> bool:
 def _fields(value: Any) -> dict[Any, Any] | None:
     """Return the fields of a dictionary, a dataclass, an attrs class or a struct; None of anything else."""
     if isinstance(value, dict):
-        return dict(value)
+        return value
     kind = type(value)
     names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", None)
     if names is None:

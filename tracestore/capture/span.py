@@ -547,26 +547,30 @@ def moment_ns(value: Any, what: str) -> int | None:
 
 
 def _event_json(event: SpanEvent) -> msgspec.Raw:
+    attributes = encode(event.attributes)  # only these may be cut
+    if not attributes.startswith("{"):
+        attributes = f'{{"tracestore.cut":{attributes}}}'
+    moment = moment_ns(event.timestamp, f"timestamp of event {event.name!r:.100}")
     fields = {
         "name": text_of(event.name),
-        "time_unix_nano": event.timestamp,
-        "attributes": msgspec.Raw(encode(event.attributes).encode()),  # only these may be cut
+        "time_unix_nano": time.time_ns() if moment is None else moment,
+        "attributes": msgspec.Raw(attributes.encode()),
     }
-    return msgspec.Raw(encode(fields).encode())
+    return msgspec.Raw(msgspec.json.encode(fields))
 
 
 def _events_json(events: list[msgspec.Raw]) -> str:
     """Return the events as a JSON array; of those that are too large together, the first ones."""
-    text = encode(events)
-    if text.startswith("["):
-        return text
+    data = msgspec.json.encode(events)
+    if len(data) <= MAX_PAYLOAD_BYTES:
+        return data.decode()
     kept, size_bytes = 0, 0
-    while size_bytes <= MAX_PAYLOAD_BYTES // 2:
+    while kept < len(events) and size_bytes <= MAX_PAYLOAD_BYTES // 2:
         size_bytes += len(bytes(events[kept]))
         kept += 1
     note = f"{len(events) - kept + 1} further events were cut"
     last = SpanEvent("tracestore.cut", attributes={"tracestore.cut": note})
-    return encode([*events[: kept - 1], _event_json(last)])
+    return msgspec.json.encode([*events[: kept - 1], _event_json(last)]).decode()
 
 
 #: MLflow's attribute names for what this package keeps in columns, and what setting them does here.
