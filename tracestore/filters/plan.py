@@ -471,9 +471,17 @@ def _assessment_scans(leaf: ast.Leaf, name: str) -> tuple[Scan, ...]:
         "." in name
     ):  # the beginning may be the name of an object; scalars within it are not in the index
         return tuple(Scan("assessments_scalar", (part,)) for part, _ in assessment_names(name))
-    return _scalar_scans("assessments_scalar", name, leaf, _assessment_scalars) or (
-        Scan("assessments_scalar", (name,)),
-    )
+    any_value = (Scan("assessments_scalar", (name,)),)
+    if _may_equal_json(leaf):  # lists and objects are no scalars, and not in the index
+        return any_value
+    return _scalar_scans("assessments_scalar", name, leaf, _assessment_scalars) or any_value
+
+
+def _may_equal_json(leaf: ast.Leaf) -> bool:
+    """Return whether a text that the field is compared with may be the JSON of a list or an object."""
+    wanted = leaf.values if isinstance(leaf, ast.Membership) else ()
+    wanted = (leaf.value,) if isinstance(leaf, ast.Comparison) else wanted
+    return any(isinstance(value, ast.Text) and value.value[:1] in {"[", "{"} for value in wanted)
 
 
 def assessment_names(key: str) -> tuple[tuple[str, str | None], ...]:
