@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
 from tracestore import filters
-from tracestore.storage import schema
+from tracestore.storage import indexer, schema
 
 
 class Span(TypedDict):
@@ -84,6 +84,8 @@ def insert(connection: sqlite3.Connection, traces: Iterable[Trace]) -> None:
             _insert_span(connection, trace["id"], span)
         for assessment in trace["assessments"]:
             _insert_assessment(connection, trace["id"], assessment)
+    while indexer.index_some(connection):  # the newest spans stay out of it: a block has four
+        pass
 
 
 def _insert_trace(connection: sqlite3.Connection, trace: Trace) -> None:

@@ -46,6 +46,9 @@ class ListSink:
     def size_bytes(self, record: Any) -> int:
         return len(repr(record))
 
+    def idle(self) -> bool:
+        return False
+
     def close(self) -> None:
         self.closed += 1
 

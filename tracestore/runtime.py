@@ -64,6 +64,7 @@ class Runtime:
             settings.path or settings_.default_path(),
             queue_size=settings.queue_size,
             retry_timeout_s=settings.retry_timeout_s,
+            index_text=settings.index_text,
         )
 
     @property
@@ -150,7 +151,7 @@ class Runtime:
 
 
 def _needs_new_store(before: Settings, after: Settings) -> bool:
-    fields = ("path", "queue_size", "retry_timeout_s")
+    fields = ("path", "queue_size", "retry_timeout_s", "index_text")
     return any(getattr(before, field) != getattr(after, field) for field in fields)
 
 

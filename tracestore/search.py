@@ -29,7 +29,7 @@ REGEX_TIME_S = 5.0
 #: Entries of an index that a probe of a ready order reads.
 PROBE_ROWS = 500
 
-#: Entries of an index that are sorted rather than all traces looked at.
+#: Entries of an index that are sorted rather than all traces looked at, times the index's `patience`.
 SORTED_ROWS = 10_000
 
 #: The most items of an order.
@@ -323,6 +323,10 @@ class _Prober:
         rows = self._search.execute(sql.resources(leaf, self._search.moment))
         return tuple(row[0] for row in rows)
 
+    def indexed_to(self) -> int:
+        """Return the id of a span below which all are in the text index; 0 where there is none."""
+        return int(self._search.execute(sql.INDEXED_TO)[0][0])
+
     def _ordered(self, scan: plan.Scan) -> plan.Measure:
         descending = self._search.descending
         probe = sql.probe_ordered(scan, self._low, self._high, PROBE_ROWS, descending=descending)
@@ -334,8 +338,9 @@ class _Prober:
         return plan.Measure(rows * (newest - oldest + 1) / max(1, seen), is_complete=False)
 
     def _range(self, scan: plan.Scan) -> plan.Measure:
-        rows, _ = self._search.execute(sql.probe_range(scan, self._low, self._high, SORTED_ROWS))[0]
-        return plan.Measure(rows, is_complete=rows < SORTED_ROWS)
+        limit = SORTED_ROWS * plan.INDEXES[scan.index].patience
+        rows, _ = self._search.execute(sql.probe_range(scan, self._low, self._high, limit))[0]
+        return plan.Measure(rows, is_complete=rows < limit)
 
     def _extent(self) -> tuple[int, int]:
         """Return the lowest and highest id that there are between the search's limits."""

@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     experiment_name: str | None = None
     experiment_id: str | None = None
     active_model_id: str | None = None
+    index_text: bool = True
 
 
 class Specification(NamedTuple):
@@ -170,6 +171,13 @@ SPECIFICATIONS = (
         "text, not blank",
         "Recorded as metadata `mlflow.modelId` of every trace",
     ),
+    Specification(
+        "index_text",
+        ("TRACESTORE_TEXT_INDEX",),
+        _boolean,
+        "true, false, 1 or 0",
+        "Index text for `text` and `span.content` when there is nothing to write",
+    ),
 )
 
 
@@ -219,9 +227,10 @@ def reference_table() -> str:
         shown = (
             "the platform's data directory" if specification.field == "path" else _shown(default)
         )
-        ours, theirs = specification.variables
+        ours, *theirs = specification.variables
+        alias = "".join(f"`{name}`" for name in theirs) or "—"
         lines.append(
-            f"| `{ours}` | `{theirs}` | {shown} | {specification.rule} | {specification.meaning} |"
+            f"| `{ours}` | {alias} | {shown} | {specification.rule} | {specification.meaning} |"
         )
     return "\n".join(lines)
 

@@ -32,7 +32,7 @@ from tracestore.entities import (
     ViewType,
 )
 from tracestore.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, ReadOnlyError
-from tracestore.storage import rows
+from tracestore.storage import indexer, rows
 from tracestore.storage.connection import is_store
 from tracestore.storage.database import Database
 from tracestore.storage.schema import ID_BITS
@@ -76,6 +76,7 @@ class Store:
         read_only: Never write. Nothing can be recorded, tagged or assessed then.
         queue_size: Spans that may wait for the writer.
         retry_timeout_s: How long a failing write is retried.
+        index_text: Keep the text index up to date when there is nothing else to do.
 
     Example:
         >>> with Store(path) as store:
@@ -90,10 +91,13 @@ class Store:
         read_only: bool = False,
         queue_size: int = 20_000,
         retry_timeout_s: float = 500.0,
+        index_text: bool = True,
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
         self.read_only = read_only
-        self._database = Database(self.path, read_only=read_only, prepare=_prepare)
+        self._database = Database(
+            self.path, read_only=read_only, index_text=index_text, prepare=_prepare
+        )
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         #: Traces of this process that have not ended, by id.
         self.live: dict[str, Any] = {}  # a Recording each; capture puts in more than that
@@ -454,6 +458,18 @@ class Store:
             counts = rows.counts(connection)
         size_bytes = os.path.getsize(self.path)  # noqa: PTH202 - a path as text
         return {**self.writer.stats(), **counts, "path": self.path, "size_bytes": size_bytes}
+
+    def index_text(self) -> int:
+        """Index all text that is not indexed yet; return about how many spans that were.
+
+        Not needed: the writer does it bit by bit when it has nothing else to do, and a search also looks at
+        what is not indexed. About 10 MB of text a second. Returns 0 where this SQLite has no FTS5.
+        """
+        self.flush()
+        begun = self._write(indexer.indexed_to)
+        while self._write(indexer.index_some):
+            pass
+        return self._write(indexer.indexed_to) - begun
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued and what is open, within `timeout_s`, and close the file; True if all is written.

@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
+from tracestore.encoding import clean_text
 from tracestore.filters.patterns import search_regex
 from tracestore.filters.values import read_number
+from tracestore.readable import decoded, readable
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -63,12 +63,12 @@ def rlike(pattern: str, text: str | None, deadline_ns: int) -> int | None:
 
 def text_at(document: str | None, path: str | None) -> str | None:
     """Return the value at `path` as the text that patterns see: a string as itself, anything else as JSON."""
-    return _text_of(_lookup(_decode(document), path))
+    return _text_of(_lookup(decoded(document), path))
 
 
 def number_at(document: str | None, path: str | None) -> int | float | None:
     """Return the number at `path`; NULL where there is none, or another kind of value."""
-    value = _lookup(_decode(document), path)
+    value = _lookup(decoded(document), path)
     if not _is_number(value) or math.isnan(value):
         return None
     return _fit(value)
@@ -86,7 +86,7 @@ def matches(
         literal: JSON of what to compare with; a list for IN.
         lenient: 1 where a text also equals the boolean or number that it spells.
     """
-    value = _lookup(_decode(document), path)
+    value = _lookup(decoded(document), path)
     if value is None:
         return 0
     wanted = _literal(literal)
@@ -102,7 +102,7 @@ def matches(
 
 def prompt_matches(prompts: str | None, operator: str, literal: str) -> int:
     """Return whether one of the linked prompts, as 'name/version', meets the comparison; = != IN or NOT IN."""
-    linked = _decode(prompts)
+    linked = decoded(prompts)
     wanted = _literal(literal)
     choices = wanted if operator.endswith("IN") else [wanted]
     names = [
@@ -112,34 +112,6 @@ def prompt_matches(prompts: str | None, operator: str, literal: str) -> int:
     ]
     within = operator in {"=", "IN"}
     return int(any((name in choices) is within for name in names))
-
-
-def readable(
-    name: str, inputs: str | None, outputs: str | None, attributes: str | None, events: str | None
-) -> str:
-    """Return a span's text as a person reads it: names, keys and values, each on lines of its own."""
-    pieces = [name]
-    for document in (inputs, outputs, attributes):
-        pieces.extend(_pieces(_decode(document)))
-    happened = _decode(events)
-    for event in happened if isinstance(happened, list) else []:
-        if isinstance(event, dict):  # without its time: digits that nobody looks for
-            pieces.extend(_pieces([event.get("name"), event.get("attributes")]))
-    return _clean("\n".join(pieces))
-
-
-def _decode(document: str | None) -> Any:
-    """Return the value of JSON text, the text itself where it is no JSON."""
-    if document is None:
-        return None
-    try:
-        return msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
-    try:
-        return json.loads(document)  # takes NaN and Infinity, as MLflow writes them
-    except (ValueError, RecursionError):
-        return document
 
 
 @lru_cache(maxsize=64)
@@ -191,31 +163,4 @@ def _fit(value: float) -> int | float:
 def _text_of(value: Any) -> str | None:
     if value is None:
         return None
-    return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _clean(text: str) -> str:
-    """Return `text` without what SQLite can't carry: NUL and half characters."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
-
-
-def _pieces(value: Any) -> Iterator[str]:
-    """Yield the keys and scalars of a value, in order; not recursive, as depth is up to the file."""
-    waiting = [value]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, str):
-            yield current
-        elif isinstance(current, dict):
-            for key, item in reversed(current.items()):
-                waiting.extend((item, key))
-        elif isinstance(current, list):
-            waiting.extend(reversed(current))
-        elif current is not None:
-            yield json.dumps(current)
+    return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -21,6 +21,9 @@ MAX_GLOB_BYTES = 50_000
 #: The longest regular expression, in characters.
 MAX_REGEX_LENGTH = 1_000
 
+#: Runs of three characters that the text index is asked for at most.
+MAX_TRIGRAMS = 32
+
 #: A match that takes longer is begun again with the interpreter lock released.
 _LOCKED_S = 0.01
 
@@ -81,6 +84,22 @@ def infix_of(pattern: str) -> str | None:
     if any(wildcard for _, wildcard, _ in middle):
         return None
     return "".join(escaped or plain for escaped, _, plain in middle)
+
+
+def trigrams_of(pattern: str) -> tuple[str, ...]:
+    """Return runs of three characters that every text has, folded, that a LIKE or ILIKE pattern matches.
+
+    At most MAX_TRIGRAMS of them: more would leave hardly fewer texts. Without NUL, which no text has.
+    """
+    found: dict[str, None] = {}
+    run = ""
+    for escaped, wildcard, plain in [*_LIKE_TOKEN.findall(pattern), ("", "%", "")]:
+        if wildcard:
+            found.update(dict.fromkeys(run[at : at + 3] for at in range(len(run) - 2)))
+            run = ""
+        else:
+            run += (escaped or plain).casefold()
+    return tuple(trigram for trigram in found if "\0" not in trigram)[:MAX_TRIGRAMS]
 
 
 def check_regex(pattern: str) -> None:

@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 
 from tracestore.filters import ast, fields, patterns, values
 from tracestore.filters.fields import Source
-from tracestore.storage.schema import ID_BITS, SCALAR_LENGTH
+from tracestore.storage.schema import ID_BITS, SCALAR_LENGTH, SPANS_PER_BLOCK
 
 #: The most index ranges that one merge reads side by side.
 MAX_LEGS = 64
@@ -40,6 +40,7 @@ class Index:
         where: Condition of a partial index.
         is_primary: Whether it is the table's primary key, which SQL can't name.
         is_unique: Whether equal `columns[0]` hands out a trace at most once.
+        patience: How many times as many entries as of others are sorted rather than all traces looked at.
     """
 
     table: str
@@ -48,6 +49,7 @@ class Index:
     where: str = ""
     is_primary: bool = False
     is_unique: bool = False
+    patience: int = 1
 
 
 INDEXES = {
@@ -67,6 +69,13 @@ INDEXES = {
     "spans_error": Index("spans", (), where="error IS NOT NULL"),
     "span_attributes": Index("span_attributes", ("key", "value"), is_primary=True),
     "assessments_scalar": Index("assessments", ("name", "scalar")),
+    # The text index, in the order of writing; to look at a trace's text costs more than to sort ten ids.
+    "span_text": Index(
+        "span_text AS f CROSS JOIN spans AS s NOT INDEXED ON s.id"
+        f" BETWEEN f.rowid * {SPANS_PER_BLOCK} AND f.rowid * {SPANS_PER_BLOCK} + {SPANS_PER_BLOCK - 1}",
+        ("f.span_text", "f.rowid"), "s.trace", is_primary=True, patience=10,
+    ),
+    "spans_written": Index("spans NOT INDEXED", ("id",), is_primary=True, patience=5),
 }  # fmt: skip
 
 #: Index by source and column, where equality on the column is all it takes.
@@ -156,6 +165,10 @@ class Probe(Protocol):
 
     def measure(self, scan: Scan) -> Measure:
         """Return how many entries the scan has; stops early."""
+        ...
+
+    def indexed_to(self) -> int:
+        """Return the id of a span below which all are in the text index; 0 where there is none."""
         ...
 
     def resources(self, leaf: ast.Leaf) -> tuple[int, ...]:
@@ -368,7 +381,9 @@ def _scans(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
     if source is Source.PROMPT and key is not None:
         return tuple(Scan(index, (key,)) for index in _KEYED_INDEXES.values())
     if source is Source.SPAN:
-        return _span_scans(leaf, column, key)
+        return (
+            _content_scans(leaf, probe) if column == "content" else _span_scans(leaf, column, key)
+        )
     return ()
 
 
@@ -464,6 +479,18 @@ def _span_scans(leaf: ast.Leaf, column: str, key: str | None) -> tuple[Scan, ...
     if column != "attributes" or key is None:
         return ()
     return _scalar_scans("span_attributes", key, leaf, _attribute_scalars)
+
+
+def _content_scans(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
+    """Return the text index for a pattern with three characters in a row, and all that is newer than it."""
+    if not isinstance(leaf, ast.Match) or leaf.negated or leaf.operator == "RLIKE":
+        return ()
+    trigrams = patterns.trigrams_of(leaf.pattern.value)
+    indexed_to = probe.indexed_to() if trigrams else 0
+    if not indexed_to:
+        return ()
+    wanted = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
+    return Scan("span_text", (wanted,)), Scan("spans_written", (), ((">=", indexed_to),))
 
 
 def _assessment_scans(leaf: ast.Leaf, name: str) -> tuple[Scan, ...]:

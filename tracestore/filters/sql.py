@@ -48,6 +48,9 @@ class Moment:
 #: The lowest and the highest id of all traces.
 EXTENT = Fragment("SELECT (SELECT min(id) FROM traces), (SELECT max(id) FROM traces)")
 
+#: How far the text index has come.
+INDEXED_TO = Fragment("SELECT indexed_to FROM text_progress")
+
 #: Experiments beyond which it is not worth looking whether they are all there are.
 _MAX_GAPS = 16
 

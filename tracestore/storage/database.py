@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from tracestore.errors import ReadOnlyError
 from tracestore.storage import connection as connections
-from tracestore.storage import rows
+from tracestore.storage import indexer, rows
 from tracestore.storage.connection import is_lasting, is_transient, transaction, translated_errors
 
 T = TypeVar("T")
@@ -42,10 +42,12 @@ class Database:
         path: str,
         *,
         read_only: bool = False,
+        index_text: bool = True,
         prepare: Callable[[sqlite3.Connection], None] = lambda _connection: None,
     ) -> None:
         self.path = path
         self.read_only = read_only
+        self._index_text = index_text
         self._prepare = prepare
         self._writer: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
@@ -72,6 +74,12 @@ class Database:
             self._writer = connections.open_for_writing(self.path)
         with translated_errors(self.path), transaction(self._writer):
             return job(self._writer)
+
+    def idle(self) -> bool:
+        """Index a little of the text that is not indexed yet; return whether more remains."""
+        if self._writer is None or not self._index_text or not indexer.has_work(self._writer):
+            return False
+        return self.run(indexer.index_some)
 
     @staticmethod
     def is_transient(error: BaseException) -> bool:

@@ -48,6 +48,9 @@ RESOURCE_KEYS = frozenset(
 SESSION_KEY = "mlflow.trace.session"
 USER_KEY = "mlflow.trace.user"
 
+#: Spans that share an entry of the text index, see indexer.py.
+SPANS_PER_BLOCK = 8
+
 #: Text kept in the searchable twin of a value (`span_attributes.value`, `assessments.scalar`), in
 #: characters. Longer text is searched by its beginning and then compared whole in its own row.
 SCALAR_LENGTH = 200
@@ -153,6 +156,14 @@ CREATE TABLE span_attributes (
     trace INTEGER NOT NULL,                     -- traces.id
     PRIMARY KEY (key, value, trace)
 ) STRICT, WITHOUT ROWID;
+
+-- How far the text index has come: every span below this id is in it. The index itself, span_text, is made
+-- by indexer.py where this SQLite has FTS5.
+CREATE TABLE text_progress (
+    id         INTEGER PRIMARY KEY CHECK (id = 0),
+    indexed_to INTEGER NOT NULL                 -- spans.id
+) STRICT;
+INSERT INTO text_progress VALUES (0, 0);
 
 CREATE TABLE assessments (
     id                  INTEGER PRIMARY KEY,    -- order of writing

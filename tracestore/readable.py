@@ -1,0 +1,58 @@
+"""A span's payload as a person reads it: the text that `text` and `span.content` search and the index holds.
+
+Pure functions of JSON text. What is no JSON is plain text; nothing here raises on what a file holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tracestore.encoding import clean_text
+
+
+def readable(
+    name: str, inputs: str | None, outputs: str | None, attributes: str | None, events: str | None
+) -> str:
+    """Return a span's text as a person reads it: names, keys and values, each on lines of its own."""
+    pieces = [name]
+    for document in (inputs, outputs, attributes):
+        pieces.extend(_pieces(decoded(document)))
+    happened = decoded(events)
+    for event in happened if isinstance(happened, list) else []:
+        if isinstance(event, dict):  # without its time: digits that nobody looks for
+            pieces.extend(_pieces([event.get("name"), event.get("attributes")]))
+    return clean_text("\n".join(pieces))
+
+
+def decoded(document: str | None) -> Any:
+    """Return the value of JSON text, the text itself where it is no JSON."""
+    if document is None:
+        return None
+    try:
+        return msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        return json.loads(document)  # takes NaN and Infinity, as MLflow writes them
+    except (ValueError, RecursionError):
+        return document
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """Yield the keys and scalars of a value, in order; not recursive, as depth is up to the file."""
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            yield current
+        elif isinstance(current, dict):
+            for key, item in reversed(current.items()):
+                waiting.extend((item, key))
+        elif isinstance(current, list):
+            waiting.extend(reversed(current))
+        elif current is not None:
+            yield json.dumps(current)

@@ -1,0 +1,90 @@
+"""The text index: trigrams of what a person reads in a span, kept behind the writer in small steps.
+
+An FTS5 table without content (https://www.sqlite.org/fts5.html#the_trigram_tokenizer): for each block of
+SPANS_PER_BLOCK spans, numbered in the order of writing, which runs of three characters occur, folded. It only
+says which spans are worth a look; a search looks at those and at all that is newer than `text_progress`, so
+its answer is exact at all times, and what is left in the index of deleted spans does no harm.
+
+Blocks of eight spans of 1.4 KB and no positions took 0.28 of the bytes of 13 MB of source code, 0.33 of 5 MB and
+0.58 of 0.8 MB, at 11 MB a second; blocks of four 0.38, 0.43 and 0.64.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from tracestore.readable import readable
+from tracestore.storage.schema import SPANS_PER_BLOCK
+
+#: Spans read in one step, and how long a step may take; the writer looks for work between two steps.
+STEP_SPANS = 8 * SPANS_PER_BLOCK
+STEP_S = 0.01
+
+_CREATE = """
+CREATE VIRTUAL TABLE IF NOT EXISTS span_text USING fts5(
+    text, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1'
+)"""
+_NEXT = """
+SELECT id, name, inputs, outputs, attributes, events FROM spans WHERE id >= ? AND id < ? ORDER BY id"""
+
+
+def can_index(connection: sqlite3.Connection) -> bool:
+    """Whether this SQLite has FTS5, which has had trigrams since 3.34."""
+    module = connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'")
+    return module.fetchone() is not None
+
+
+def has_work(connection: sqlite3.Connection) -> bool:
+    """Whether there is a block to index, and an FTS5 to do it with. About 10 µs."""
+    done, end = _range(connection)
+    return done < end and can_index(connection)
+
+
+def indexed_to(connection: sqlite3.Connection) -> int:
+    """Return the id of a span below which all are indexed."""
+    return int(connection.execute("SELECT indexed_to FROM text_progress").fetchone()[0])
+
+
+def _range(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the ids from which and below which spans can be indexed.
+
+    Whole blocks only, so that no later span belongs to one that is done.
+    """
+    done, newest = connection.execute(
+        "SELECT indexed_to, (SELECT ifnull(max(id), 0) FROM spans) FROM text_progress"
+    ).fetchone()
+    return done, (newest + 1) // SPANS_PER_BLOCK * SPANS_PER_BLOCK
+
+
+def index_some(connection: sqlite3.Connection) -> bool:
+    """Index the next blocks, in the transaction that the caller began; return whether more remain."""
+    if not can_index(connection):
+        return False
+    connection.execute(_CREATE)
+    done, end = _range(connection)
+    deadline = time.monotonic() + STEP_S
+    while done < end and time.monotonic() < deadline:
+        until = min(done + STEP_SPANS, end)
+        rows = connection.execute(_NEXT, (done, until)).fetchall()
+        if not rows:  # a gap that deletions left: jump to what comes after it
+            found = connection.execute(
+                "SELECT min(id) FROM spans WHERE id >= ?", (done,)
+            ).fetchone()
+            until = (found[0] or end) // SPANS_PER_BLOCK * SPANS_PER_BLOCK
+        connection.executemany(
+            "INSERT INTO span_text (rowid, text) VALUES (?, ?)", list(_blocks(rows).items())
+        )
+        done = until
+    connection.execute("UPDATE text_progress SET indexed_to = ?", (done,))
+    return bool(done < end)
+
+
+def _blocks(
+    rows: list[tuple[int, str, str | None, str | None, str | None, str | None]],
+) -> dict[int, str]:
+    """Return the folded text of each block."""
+    texts: dict[int, list[str]] = {}
+    for key, name, *payload in rows:
+        texts.setdefault(key // SPANS_PER_BLOCK, []).append(readable(name, *payload).casefold())
+    return {block: "\n".join(found) for block, found in texts.items()}
