@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import os
 
     import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 A = TypeVar("A", Feedback, Expectation)
 
@@ -340,6 +342,42 @@ def search_traces(
     order_by: Sequence[str] | None = None,
     extract_fields: Sequence[str] | None = None,
     run_id: str | None = None,
+    *,
+    return_type: Literal["polars"],
+    model_id: str | None = None,
+    sql_warehouse_id: str | None = None,
+    include_spans: bool = True,
+    locations: Sequence[str] | None = None,
+    flush: bool = True,
+) -> pl.DataFrame: ...
+
+
+@overload
+def search_traces(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] | None = None,
+    extract_fields: Sequence[str] | None = None,
+    run_id: str | None = None,
+    *,
+    return_type: Literal["arrow"],
+    model_id: str | None = None,
+    sql_warehouse_id: str | None = None,
+    include_spans: bool = True,
+    locations: Sequence[str] | None = None,
+    flush: bool = True,
+) -> pa.Table: ...
+
+
+@overload
+def search_traces(
+    experiment_ids: Sequence[str] | None = None,
+    filter_string: str | None = None,
+    max_results: int | None = None,
+    order_by: Sequence[str] | None = None,
+    extract_fields: Sequence[str] | None = None,
+    run_id: str | None = None,
     return_type: Literal["pandas"] | None = None,
     model_id: str | None = None,
     sql_warehouse_id: str | None = None,
@@ -356,13 +394,13 @@ def search_traces(
     order_by: Sequence[str] | None = None,
     extract_fields: Sequence[str] | None = None,
     run_id: str | None = None,
-    return_type: Literal["pandas", "list"] | None = None,
+    return_type: Literal["pandas", "polars", "arrow", "list"] | None = None,
     model_id: str | None = None,
     sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
     flush: bool = True,
-) -> pd.DataFrame | PagedList[Trace]:
+) -> pd.DataFrame | pl.DataFrame | pa.Table | PagedList[Trace]:
     """Return the traces of the active experiment that meet a filter, newest first.
 
     What was recorded before, also a moment ago, is seen.
@@ -374,7 +412,8 @@ def search_traces(
         order_by: Such as ["duration DESC"].
         extract_fields: Further columns, such as "retrieve.outputs"; data frames only.
         run_id: Only traces with this `mlflow.sourceRun`.
-        return_type: "pandas" (the default where pandas is installed) or "list".
+        return_type: "pandas" (the default where pandas is installed), "polars", "arrow" or "list" (the
+            default elsewhere). Each but the list needs its package: `pip install "tracestore[polars]"`.
         model_id: Only traces with this `mlflow.modelId`.
         sql_warehouse_id: Kept for MLflow programs; ignored.
         include_spans: False leaves spans, request and response out, which is several times faster.
@@ -382,7 +421,8 @@ def search_traces(
         flush: Kept for MLflow programs; reads always see what was recorded before.
 
     Returns:
-        A data frame with MLflow's twelve columns and two of its older ones, or a list of Trace.
+        A data frame (with "arrow" a pyarrow.Table) with MLflow's twelve columns and two of its older ones, or
+        a list of Trace. In polars and Arrow, what is neither text nor a number is JSON text.
 
     Raises:
         FilterSyntaxError: The filter or the order can't be read.
@@ -393,12 +433,15 @@ def search_traces(
         0
     """
     del sql_warehouse_id, flush
-    if return_type not in (None, "pandas", "list"):
-        raise InvalidArgumentError(f"return_type is {return_type!r}; it must be 'pandas' or 'list'")
+    if return_type is None:
+        return_type = "pandas" if frame.is_available() else "list"
+    if return_type != "list" and not frame.is_table(return_type):
+        raise InvalidArgumentError(
+            f"return_type is {return_type!r}; it must be 'pandas', 'polars', 'arrow' or 'list'"
+        )
     if experiment_ids is not None and locations is not None:
         raise InvalidArgumentError("pass locations or experiment_ids (its older name), not both")
-    as_frame = frame.is_available() if return_type is None else return_type == "pandas"
-    if extract_fields and not as_frame:
+    if extract_fields and return_type == "list":
         raise InvalidArgumentError(
             "extract_fields makes columns of a data frame: return_type='pandas'"
         )
@@ -411,9 +454,11 @@ def search_traces(
         "run_id": run_id,
         "model_id": model_id,
     }
-    if as_frame:
-        return runtime.store.search_frame(filter_string, extract_fields=extract_fields, **search)
-    return runtime.store.search_traces(filter_string, **search)
+    if return_type == "list":
+        return runtime.store.search_traces(filter_string, **search)
+    return runtime.store.search_frame(
+        filter_string, extract_fields=extract_fields, return_type=return_type, **search
+    )
 
 
 def count_traces(

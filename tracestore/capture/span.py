@@ -83,7 +83,6 @@ class LiveTrace:
     __slots__ = (
         "_end_ns",
         "_left_over",
-        "_usage",
         "_written_open",
         "announced",
         "client_request_id",
@@ -94,6 +93,7 @@ class LiveTrace:
         "offset_ns",
         "on_end",
         "open_spans",
+        "reporting",
         "request_preview",
         "response_preview",
         "root",
@@ -129,7 +129,7 @@ class LiveTrace:
         self.root: LiveSpan  # set by `begin`, before anybody else knows the trace
         self.on_end: Any = None
         self._end_ns: int | None = None
-        self._usage: Usage | None = None
+        self.reporting: dict[str, LiveSpan] = {}
         self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
 
@@ -196,11 +196,13 @@ class LiveTrace:
             else:  # it had ended, but not got as far as the writer
                 self.span_ended(span, span.record())
 
-    def add_usage(self, span: LiveSpan, usage: Any, cost: Any) -> None:
-        """Take note of the tokens and the cost that a span reports."""
-        if self._usage is None:
-            self._usage = Usage()
-        self._usage.add(span.span_id, span.ancestors(), usage, cost)
+    def _used(self) -> Usage:
+        """Return what the spans report of tokens and cost. Called on the writing thread."""
+        usage = Usage()
+        for span in list(self.reporting.values()):
+            tokens, cost = span._reported(USAGE_KEY), span._reported(COST_KEY)  # noqa: SLF001 - of one kind
+            usage.add(span.span_id, span.ancestors(), tokens, cost)
+        return usage
 
     def open_records(self, age_s: float) -> list[Any]:
         """Return records of spans that have been open for `age_s` and are not in the file yet."""
@@ -237,7 +239,7 @@ class LiveTrace:
         """Return the trace as a whole as it stands. Called on the writing thread."""
         root = self.root
         start_ns, end_ns = root.start_time_ns, self._end_ns
-        usage = self._usage
+        usage = self._used() if self.reporting else None
         return TraceRecord(
             trace_id=self.trace_id,
             experiment=self.experiment,
@@ -323,12 +325,12 @@ class LiveSpan(Span):
                 self._attributes = {}
             self._attributes[clean_text(key)] = attribute_value(value)
             if key in (USAGE_KEY, COST_KEY):
-                self._report_usage(key, value)
+                self._trace.reporting[self.span_id] = self
 
-    def _report_usage(self, key: str, value: Any) -> None:
-        other = self._own_attributes().get(COST_KEY if key == USAGE_KEY else USAGE_KEY)
-        tokens, cost = (value, other) if key == USAGE_KEY else (other, value)
-        self._trace.add_usage(self, tokens, cost)
+    def _reported(self, key: str) -> Any:
+        """Return one attribute as it was encoded, None where there is none."""
+        value = (self._attributes or {}).get(key)
+        return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Record several attributes; anything but a mapping is refused in the log."""

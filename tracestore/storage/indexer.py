@@ -18,8 +18,8 @@ from tracestore.readable import readable
 from tracestore.storage.schema import SPANS_PER_BLOCK
 
 #: Spans read in one step, and how long a step may take; the writer looks for work between two steps.
-STEP_SPANS = 8 * SPANS_PER_BLOCK
-STEP_S = 0.01
+STEP_SPANS = 2 * SPANS_PER_BLOCK
+STEP_S = 0.004
 
 _CREATE = """
 CREATE VIRTUAL TABLE IF NOT EXISTS span_text USING fts5(

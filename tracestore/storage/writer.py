@@ -372,7 +372,8 @@ class Writer:
             if not self._sink.idle():
                 return None
         except Exception as error:  # noqa: BLE001 - it can wait
-            self._log_once(f"idle {type(error).__name__}", "idle work is put off: %s", error)
+            if not self._sink.is_transient(error):
+                self._log_once(f"idle {type(error).__name__}", "idle work is put off: %s", error)
             return OPEN_AFTER_S
         took = time.monotonic() - start
         return took if start - self._last_write > OPEN_AFTER_S else 9 * took

@@ -1,0 +1,214 @@
+"""How long does a search take, and how does that grow with the file?
+
+    python -m benchmarks.search [--traces 10000,100000,1000000] [--runs 25] [--data FOLDER] [--rebuild]
+
+For each file, through `Store.search_traces(max_results=100, include_spans=False)`: one filter of each kind, with
+common, rare and absent values. "first" is the first search on a new connection, with its pages in the operating
+system's cache at best; the others follow on the same connection. The sizes take turns, run by run, and the last table
+has the growth. Files are kept in `benchmarks/data`; a million traces take 11 GB, and ten minutes to build.
+
+What would change our mind: an equality filter whose first 100 results take more than 5 ms at 1,000,000 traces, or
+more than twice what they take at 10,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import itertools
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from benchmarks.dataset import DATA, dataset, start_ns, trace_id
+from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks.workload import (
+    RARE_EVERY,
+    RARE_MODEL,
+    RARE_REGION,
+    RARE_TOOL,
+    trace_of,
+)
+from tracestore import Store
+
+#: Runs of a case stop after so many seconds; at least three are made.
+SECONDS_A_CASE, LEAST_RUNS = 5.0, 3
+
+
+class Case(NamedTuple):
+    """One line of the table: what it is called, and what is run; returns how many were found."""
+
+    name: str
+    run: Callable[[Store], int]
+
+
+class Timing(NamedTuple):
+    """Milliseconds: the first run on a new connection, and those after it."""
+
+    found: int
+    first_ms: float
+    runs_ms: list[float]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark and print a table for each size, and one of the growth."""
+    options = _parser().parse_args(arguments)
+    print_header("How long do the first 100 results of a search take?")
+    sizes: list[int] = options.traces
+    paths = [dataset(traces, options.data, rebuild=options.rebuild) for traces in sizes]
+    timings = {
+        same[0].name: _timings(paths, same, options.runs)
+        for same in zip(*(cases(traces) for traces in sizes), strict=True)
+    }
+    for column, traces in enumerate(sizes):
+        _print_timings(traces, {name: row[column] for name, row in timings.items()})
+    if len(sizes) > 1:
+        _print_growth(sizes, timings)
+    print(load_average())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--traces", type=_sizes, default="10000,100000,1000000")
+    parser.add_argument("--runs", type=int, default=25)
+    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
+    parser.add_argument("--rebuild", action="store_true", help="build the files again")
+    return parser
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(size) for size in text.split(",")]
+
+
+def cases(traces: int) -> list[Case]:
+    """Return what is timed in a file of so many traces."""
+    found = [Case(name, _search(text)) for name, text in filters(traces).items()]
+    middle = trace_id(traces // 2, traces)
+    return [
+        *found,
+        Case("100 with spans, no filter", lambda store: len(store.search_traces(max_results=100))),
+        Case(
+            "count: common tag", lambda store: store.count_traces("tags.environment = 'production'")
+        ),
+        Case("get_trace", lambda store: len(store.get_trace(middle).data.spans)),
+    ]
+
+
+def _search(text: str) -> Callable[[Store], int]:
+    def run(store: Store) -> int:
+        return len(store.search_traces(text, max_results=100, include_spans=False))
+
+    return run
+
+
+def filters(traces: int) -> dict[str, str]:
+    """Return the filters, by what they stand for, with values that a file of so many traces has."""
+    trace = trace_of(traces // 2)
+    rare = trace_of(min(traces - 1, RARE_EVERY // 2))
+    failing = next(trace for trace in map(trace_of, itertools.count(traces // 2)) if trace.fails)
+    first, last = (_iso(start_ns(traces * part // 100, traces)) for part in (49, 50))
+    return {
+        "no filter": "",
+        "tag, common (80 %)": "tags.environment = 'production'",
+        "tag, rare (0.1 %)": f"tags.region = '{RARE_REGION}'",
+        "tag, unique": f"tags.deployment_id = '{trace.tags['deployment_id']}'",
+        "tag, absent value": "tags.environment = 'nowhere'",
+        "tag, absent key": "tags.no_such_key = 'x'",
+        "metadata, common (75 %)": "metadata.pipeline = 'rag-3'",
+        "user (0.1 %)": f"user = '{trace.user}'",
+        "session (20 traces)": f"session = '{trace.session}'",
+        "client request id": f"client_request_id = '{trace.client_request_id}'",
+        "status OK (98 %)": "status = 'OK'",
+        "status ERROR (2 %)": "status = 'ERROR'",
+        "name, common (75 %)": "name = 'answer_question'",
+        "name, less common (5 %)": "name = 'triage_ticket'",
+        "span.name, common (100 %)": "span.name = 'generate'",
+        "span.name, rare (0.1 %)": f"span.name = '{rare.tool}'",
+        "span.name, absent": "span.name = 'no_such_span'",
+        "span.type (100 %)": "span.type = 'RETRIEVER'",
+        "span.status ERROR (2 %)": "span.status = 'ERROR'",
+        "span.name AND span.status": "span.name = 'look_up_order' AND span.status = 'ERROR'",
+        "span.attributes, common (50 %)": "span.attributes.temperature = 0.2",
+        "span.attributes, rare (0.1 %)": "span.attributes.prompt_id = 'p-rare'",
+        "span.attributes, rare model": f"span.attributes.mlflow.llm.model = '{RARE_MODEL}'",
+        "span.attributes LIKE, common": "span.attributes.prompt_id LIKE 'p-1%'",
+        "feedback, boolean (4 %)": "feedback.helpful = false",
+        "feedback, number (8 %)": "feedback.score >= 4",
+        "time range (1 %)": f"timestamp >= '{first}' AND timestamp < '{last}'",
+        "duration (3 %)": "duration > 2s",
+        "two tags, both common": "tags.environment = 'production' AND tags.customer_tier = 'free'",
+        "two tags, common and rare": f"tags.environment = 'production' AND tags.region = '{RARE_REGION}'",
+        "user AND status ERROR": f"user = '{failing.user}' AND status = 'ERROR'",
+        "OR of two tags": f"tags.region = '{RARE_REGION}' OR tags.customer_tier = 'enterprise'",
+        "NOT common tag": "NOT tags.environment = 'production'",
+        "rare tool by name, any_span": f"any_span(name = '{RARE_TOOL}' AND type = 'TOOL')",
+    }
+
+
+def _iso(time_ns: int) -> str:
+    moment = dt.datetime.fromtimestamp(time_ns / 1e9, dt.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _timings(paths: Sequence[pathlib.Path], same: Sequence[Case], runs: int) -> list[Timing]:
+    """Time one case in each file, run by run in turn, so that all files meet the same machine."""
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(Store(path, read_only=True)) for path in paths]
+        timings = []
+        for case, store in zip(same, stores, strict=True):
+            found, first_ms = _timed(case, store)
+            timings.append(Timing(found, first_ms, []))
+        deadline = time.perf_counter() + SECONDS_A_CASE
+        for run in range(runs):
+            if run >= LEAST_RUNS and time.perf_counter() > deadline:
+                break
+            for case, store, timing in zip(same, stores, timings, strict=True):
+                timing.runs_ms.append(_timed(case, store)[1])
+    return timings
+
+
+def _timed(case: Case, store: Store) -> tuple[int, float]:
+    started = time.perf_counter()
+    found = case.run(store)
+    return found, (time.perf_counter() - started) * 1e3
+
+
+def _print_timings(traces: int, timings: dict[str, Timing]) -> None:
+    rows = [
+        (
+            name,
+            f"{timing.found:,}",
+            number(percentiles(timing.runs_ms).median),
+            number(percentiles(timing.runs_ms).p99),
+            number(min(timing.runs_ms)),
+            number(timing.first_ms),
+            str(len(timing.runs_ms)),
+        )
+        for name, timing in timings.items()
+    ]
+    print_table(
+        (f"{traces:,} traces, ms", "found", "median", "p99", "least", "first", "runs"), rows
+    )
+
+
+def _print_growth(sizes: Sequence[int], timings: dict[str, list[Timing]]) -> None:
+    """Print the growth of the median where as many traces were found: the rest is more work."""
+    rows = [
+        (name, *(_growth(timing, row[0]) for timing in row[1:])) for name, row in timings.items()
+    ]
+    print_table(
+        (f"growth of the median since {sizes[0]:,}", *(f"{size:,}" for size in sizes[1:])), rows
+    )
+
+
+def _growth(timing: Timing, base: Timing) -> str:
+    if timing.found != base.found:
+        return f"{timing.found:,} found, not {base.found:,}"
+    return ratio(percentiles(timing.runs_ms).median, percentiles(base.runs_ms).median)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The benchmarks run, print their figures, and measure the same workload every time."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import re
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import dataset, import_time, report, search, workload
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def _rows(text: str) -> dict[str, list[str]]:
+    """Return the cells of all printed tables by the text of their first column."""
+    lines = [line.split("  ") for line in text.splitlines() if "  " in line]
+    return {cells[0]: [cell.strip() for cell in cells[1:] if cell.strip()] for cells in lines}
+
+
+def _run(*arguments: str) -> str:
+    """Run Python in a process of its own: a benchmark changes what this process records into."""
+    return subprocess.run(
+        (sys.executable, *arguments), cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_workload_is_the_same_in_every_process() -> None:
+    program = "from benchmarks.workload import *; print(records(trace_of(7), 10**18))"
+    assert _run("-c", program) == _run("-c", program)
+
+
+def test_traces_of_the_workload_differ() -> None:
+    questions = {str(workload.trace_of(number).question) for number in range(200)}
+    assert len(questions) == 200
+
+
+def test_workload_has_the_shape_that_the_figures_are_for() -> None:
+    traces = [workload.trace_of(number) for number in range(2_000)]
+    made = [workload.records(trace, 10**18) for trace in traces]
+    payload = sum(
+        len(text.encode()) for _, spans in made for span in spans for text in span[10:] if text
+    )
+    assert 5_400 < payload / len(traces) < 5_800
+    assert {len(spans) for _, spans in made} == {4}
+    assert {len(trace.tags) for trace in traces} == {6}
+    assert 0.01 < sum(trace.fails for trace in traces) / len(traces) < 0.03
+    assert 0.17 < sum(bool(trace.feedback) for trace in traces) / len(traces) < 0.23
+    assert len({trace.session for trace in traces}) == 100
+
+
+def test_loaded_rows_are_those_that_recording_makes(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "recorded.db"
+    program = (
+        "import sys; from benchmarks.ingest import *;"
+        "record_into(sys.argv[1], [trace_of(number) for number in range(60)])"
+    )
+    _run("-c", program, str(path))
+    recorded = _payloads(path)
+    assert {row[2] for row in recorded} == {"OK", "ERROR"}
+    assert _payloads(dataset.dataset(60, tmp_path)) == recorded
+
+
+def _payloads(path: pathlib.Path) -> list[tuple[object, ...]]:
+    """Return what does not depend on when and where a trace was recorded."""
+    sql = """
+        SELECT t.client_request_id, t.name, t.status, t.total_tokens, t.request_preview,
+               s.name, s.type, s.status, s.model, s.inputs, s.outputs, s.attributes,
+               (SELECT json_group_array(key || value) FROM tags WHERE trace = t.id),
+               (SELECT json_group_array(key || value) FROM metadata WHERE trace = t.id)
+        FROM traces AS t JOIN spans AS s ON s.trace = t.id ORDER BY 1, 6"""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_percentiles_are_samples_that_were_seen() -> None:
+    assert report.percentiles(range(1, 101)) == (50, 90, 99, 100)
+    assert report.percentiles([3.0]) == (3.0, 3.0, 3.0, 3.0)
+
+
+def test_overhead_prints_spans_against_floor_and_peer() -> None:
+    pytest.importorskip(
+        "opentelemetry.sdk", reason="the peer is in the dependency group benchmarks"
+    )
+    rows = _rows(_run("-m", "benchmarks.overhead", "--rounds", "1", "--calls", "5", "--busy", "50"))
+    assert len(rows["empty child span"]) == 6
+    assert float(rows["a trace of the workload"][0]) > 0
+
+
+def test_ingest_prints_rates_and_checks_the_file() -> None:
+    rows = _rows(_run("-m", "benchmarks.ingest", "--traces", "30", "--repeats", "1"))
+    assert rows["spans dropped"] == ["0"]
+    assert rows["share of the floor"][0].endswith("%")
+
+
+def test_search_prints_each_filter_at_each_size(tmp_path: pathlib.Path) -> None:
+    options = ("--traces", "200,2000", "--runs", "3", "--data", str(tmp_path))
+    printed = _run("-m", "benchmarks.search", *options)
+    small, large, growth = (
+        _rows(part) for part in re.split("2,000 traces, ms|growth of the median", printed)
+    )
+    assert set(search.filters(200)) <= set(small) & set(large) & set(growth)
+    assert [large[name][0] for name in ("no filter", "tag, unique", "tag, absent value")] == [
+        "100",
+        "1",
+        "0",
+    ]
+
+
+def test_import_time_prints_each_program() -> None:
+    rows = _rows(_run("-m", "benchmarks.import_time", "--runs", "1"))
+    assert set(import_time.PROGRAMS) <= set(rows)
