@@ -30,7 +30,7 @@ def summary_of_figures() -> str:
 def generated_blocks() -> dict[str, str]:
     """Return the generated blocks of the README by name."""
     return {
-        "fields": fields.reference_table().strip(),
+        "fields": f"{fields.reference_table()}\n{fields.operator_table()}".strip(),
         "settings": settings.reference_table().strip(),
         "figures": summary_of_figures(),
     }

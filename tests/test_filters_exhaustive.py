@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from tests import filter_oracle, filter_store
-from tests.filter_store import Trace
+from tests.filter_store import Span, Trace
 from tests.filter_strategies import LITERAL_NUMBERS, NUMBERS, PATTERNS, REGEXES, START_MS, TEXTS
-from tests.test_filters_mlflow import span
 from tests.test_search_pages import trace
 from tracestore import search
 from tracestore.filters import ast, parser
@@ -40,7 +39,21 @@ def holding(number: int, value: Any) -> Trace:
     """Return a trace that holds the value wherever it can."""
     text = value if isinstance(value, str) else None
     attributes = {"k": value, **(value if isinstance(value, dict) else {})}
-    only = span(0, {"name": text or "n", "type": text, "status": "OK", "attributes": attributes})
+    only: Span = {
+        "span_id": f"{0:016x}",
+        "parent_id": None,
+        "name": text or "n",
+        "type": text,
+        "status": "OK",
+        "start_time_ns": 10**18,
+        "end_time_ns": 10**18 + 1,
+        "error": None,
+        "model": None,
+        "attributes": attributes,
+        "events": [],
+        "inputs": None,
+        "outputs": None,
+    }
     only["inputs"], only["error"], only["model"] = value, text, text
     only["start_time_ns"], only["end_time_ns"] = (
         10**15,

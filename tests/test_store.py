@@ -32,6 +32,7 @@ from tracestore.errors import (
 )
 from tracestore.runtime import runtime
 from tracestore.storage import migrations, schema
+from tracestore.storage import writer as writer_module
 from tracestore.storage.schema import APPLICATION_ID, VERSION
 
 
@@ -238,6 +239,93 @@ def test_migrations_and_sqlite_utils_are_imported_only_when_due(tmp_path: pathli
     assert done.stdout == "False\n"
 
 
+def test_a_directory_is_no_store(tmp_path: pathlib.Path) -> None:
+    with Store(tmp_path) as store, pytest.raises(StoreError, match="is a directory; name a file"):
+        store.create_experiment("x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files can't be deleted there")
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced", "deleted alone"])
+def test_a_file_that_is_gone_is_noticed_and_a_new_one_made(
+    store: Store, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    record("before")
+    store.search_traces()
+    store.flush()
+    path = pathlib.Path(store.path)
+    if how == "replaced":
+        with Store(tmp_path / "other.db") as other:
+            other.create_experiment("of the other file")
+        (tmp_path / "other.db").replace(path)
+    elif how == "moved":
+        path.rename(tmp_path / "moved.db")
+    else:
+        path.unlink()
+    for suffix in ("-wal", "-shm"):
+        if how != "deleted alone":
+            pathlib.Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+    trace_id = record("after")
+
+    assert store.flush().pending == 0
+    assert [trace.info.name for trace in store.search_traces()] == ["after"]
+    assert store.get_trace(trace_id).info.state == TraceState.OK
+    assert "was deleted, moved or replaced" in caplog.text
+    assert store.stats()["traces"] == 1
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_counters_are_there_where_the_file_is_not(tmp_path: pathlib.Path) -> None:
+    tracestore.set_tracking_uri(tmp_path)  # a directory
+    try:
+        record()
+        stats = tracestore.stats()
+    finally:
+        runtime.reset()
+
+    assert (stats["failed"], stats["written"], stats["traces"]) == (2, 0, None)
+    assert "is a directory" in stats["error"]
+
+
+def test_a_new_experiment_never_makes_the_program_wait_for_the_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "traces.db"
+    with Store(path) as store:
+        store.create_experiment("other")
+    runtime.configure(path=str(path), experiment_name="new one")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        start = time.perf_counter()
+        record()
+        took = time.perf_counter() - start
+        connection.execute("ROLLBACK")
+    try:
+        (trace,) = tracestore.search_traces(return_type="list")
+        experiment = tracestore.get_experiment(trace.info.experiment_id)
+    finally:
+        runtime.reset()
+
+    assert took < 0.5
+    assert experiment.name == "new one"
+
+
+def test_a_store_that_is_dropped_without_close_leaves_no_thread(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "IDLE_END_S", 0.1)
+    before = threading.active_count()
+    for number in range(20):
+        Store(tmp_path / f"{number}.db").create_experiment("x")
+    deadline = time.monotonic() + 10.0
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert threading.active_count() <= before
+    assert not list(tmp_path.glob("*-wal"))
+
+
 # ------------------------------------------------------------------------------------------ reading
 
 
@@ -317,6 +405,41 @@ def test_pages_put_together_are_the_whole(store: Store) -> None:
 
     assert pages == 3
     assert found == recorded[::-1]  # newest first, also within a millisecond
+
+
+@pytest.mark.parametrize("order_by", [None, ["name ASC"], ["duration DESC", "name"]])
+def test_pages_neither_repeat_nor_hide_traces_while_others_arrive(
+    store: Store, order_by: list[str] | None
+) -> None:
+    before = {record(f"name {number % 7}") for number in range(100)}
+    store.flush()
+    stop = threading.Event()
+
+    def keep_recording() -> None:
+        while not stop.is_set():
+            record("name 3")
+            time.sleep(0.001)
+
+    recording = threading.Thread(target=keep_recording)
+    recording.start()
+    try:
+        found: list[str] = []
+        token = None
+        for _ in range(200):
+            page = store.search_traces(
+                max_results=25, page_token=token, order_by=order_by, include_spans=False
+            )
+            found += [trace.trace_id for trace in page]
+            token = page.token
+            if token is None or before <= set(found):
+                break
+    finally:
+        stop.set()
+        recording.join()
+
+    assert len(found) == len(set(found))
+    if order_by is None:
+        assert before <= set(found)
 
 
 def test_a_read_only_store_never_writes(tmp_path: pathlib.Path, store: Store) -> None:

@@ -44,10 +44,15 @@ class Runtime:
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        if self._settings is None:
+        settings = self._settings
+        if settings is None:
             with self._lock:
-                self._settings = settings_.load(**self._given)
-        return self._settings
+                settings = self._settings
+                if settings is None:
+                    # Until they are read: a bad one is logged, and whoever handles that may record.
+                    self._settings = Settings()
+                    settings = self._settings = settings_.load(**self._given)
+        return settings
 
     @property
     def store(self) -> Store:
@@ -68,8 +73,19 @@ class Runtime:
         )
 
     @property
+    def recording_experiment(self) -> int | str:
+        """What new traces belong to: the active experiment's number, or its name where it may be new.
+
+        Never asks the file: that is the writer's business.
+        """
+        if self._experiment is not None:
+            return self._experiment
+        settings = self.settings
+        return settings.experiment_name or int(settings.experiment_id or 0)
+
+    @property
     def experiment(self) -> int:
-        """The active experiment's number."""
+        """The active experiment's number, for searches; the experiment is made if it is new."""
         if self._experiment is None:
             with self._lock:
                 self._experiment = self._resolve_experiment()
@@ -82,10 +98,9 @@ class Runtime:
         if settings.experiment_id is None:
             return 0
         try:
-            return self.experiment_key(settings.experiment_id)
-        except NotFoundError as error:
-            log.warning("%s; traces go to experiment 0", error)
-            return 0
+            return int(self.store.get_experiment(settings.experiment_id).experiment_id)
+        except NotFoundError:
+            return 0  # where the writer puts them too
 
     @property
     def model_metadata(self) -> dict[str, str]:
@@ -137,10 +152,6 @@ class Runtime:
                 raise InvalidArgumentError(f"experiment {experiment_id!r} is deleted")
         self._experiment = int(experiment.experiment_id)
         return experiment
-
-    def experiment_key(self, experiment_id: str) -> int:
-        """Return the number of an experiment that exists; NotFoundError otherwise."""
-        return int(self.store.get_experiment(experiment_id).experiment_id)
 
     def failed(self, kind: str, error: BaseException) -> None:
         """Count a failure of recording; log the first of its kind."""

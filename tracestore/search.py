@@ -352,6 +352,9 @@ class _Prober:
 
 def _read_filter(query: Query) -> tuple[ast.Node, ...]:
     """Return the query's conditions in normal form, to be ANDed."""
+    if not isinstance(query.filter_string, (str, type(None))):
+        kind = type(query.filter_string).__name__
+        raise InvalidArgumentError(f"filter_string is a {kind}; it must be text")
     parsed = parser.parse(query.filter_string)
     asked = [] if parsed is None else [meaning.normalise(parsed, query.filter_string or "")]
     made = [meaning.normalise(node) for node in query.also]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
+import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -88,6 +89,10 @@ def _experiment_id(text: str) -> str:
     return str(value)
 
 
+#: How a URI begins. Two letters at least: one is a drive of Windows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
 def path_of_uri(uri: str) -> str:
     """Return the file that `uri` names: a `sqlite:///path` URI or a plain path.
 
@@ -99,7 +104,7 @@ def path_of_uri(uri: str) -> str:
     if uri.startswith("sqlite:"):
         path = uri.removeprefix("sqlite:").split("?", 1)[0]
         path = urllib.parse.unquote(path.removeprefix("///") if path.startswith("///") else "")
-    elif "://" in uri or uri in ("databricks", "databricks-uc"):
+    elif _SCHEME.match(uri) or uri in ("databricks", "databricks-uc"):
         path = ""
     else:
         path = uri

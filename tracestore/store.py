@@ -13,10 +13,10 @@ import sqlite3
 import sys
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tracestore import frame, ids
 from tracestore.encoding import clean_text, encode, text_of
@@ -28,18 +28,20 @@ from tracestore.entities import (
     Feedback,
     PagedList,
     Trace,
-    TraceData,
     ViewType,
 )
-from tracestore.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, ReadOnlyError
+from tracestore.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    NotFoundError,
+    ReadOnlyError,
+    StoreError,
+)
 from tracestore.storage import indexer, rows
 from tracestore.storage.connection import is_store
 from tracestore.storage.database import Database
 from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 T = TypeVar("T")
 
@@ -146,28 +148,43 @@ class Store:
             InvalidArgumentError: The page token belongs to another search.
             StoreError: The file can't be read.
         """
-        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
-
-        query = search.Query(
-            filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
-        )
         with self.reading() as connection:
-            keys, token = search.search_ids(connection, query, max_results, page_token)
-            infos = rows.load_infos(connection, keys)
-            spans = rows.load_spans(connection, keys) if include_spans else {}
-        by_id = {span_list[0].trace_id: span_list for span_list in spans.values()}
-        traces = [Trace(info, TraceData(by_id.get(info.trace_id, []))) for info in infos]
-        return PagedList(traces, token)
+            traces, token = _find(
+                connection,
+                filter_string,
+                experiment_ids=experiment_ids,
+                max_results=max_results,
+                order_by=order_by,
+                page_token=page_token,
+                include_spans=include_spans,
+                run_id=run_id,
+                model_id=model_id,
+            )
+            return PagedList(traces, token)
 
     def search_frame(
         self,
         filter_string: str | None = None,
         *,
         extract_fields: Sequence[str] | None = None,
+        return_type: str = "pandas",
         **search: Any,
-    ) -> pd.DataFrame:
-        """Return what `search_traces` finds as a pandas data frame; see `frame.to_frame`."""
-        return frame.to_frame(self.search_traces(filter_string, **search), extract_fields)
+    ) -> Any:
+        """Return what `search_traces` finds as a pandas.DataFrame, polars.DataFrame or pyarrow.Table.
+
+        Args:
+            filter_string: As `search_traces`.
+            extract_fields: Further columns, such as "retrieve.outputs"; see `frame.prepare`.
+            return_type: "pandas", "polars" or "arrow".
+            **search: The other arguments of `search_traces`.
+
+        Raises:
+            InvalidArgumentError: The package is not installed, or see `search_traces`.
+        """
+        make_table = frame.prepare(extract_fields, return_type)
+        with self.reading() as connection:
+            traces, _ = _find(connection, filter_string, **search)
+            return make_table(traces)
 
     def count_traces(
         self, filter_string: str | None = None, *, experiment_ids: Sequence[str] | None = None
@@ -199,18 +216,18 @@ class Store:
             running.announce_open()
         with self.reading() as connection:
             key = rows.key_of(connection, trace_id)
-            infos = [] if key is None else rows.load_infos(connection, [key])
-            spans = {} if key is None else rows.load_spans(connection, [key])
-        if not infos:
+            traces = [] if key is None else list(rows.load_traces(connection, [key]))
+        if not traces:
             raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
-        return Trace(infos[0], TraceData(next(iter(spans.values()), [])))
+        return traces[0]
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return a context manager that flushes and lends a reading connection."""
         for store in list(_stores):
             if store.path == self.path and not store.read_only:
                 store.writer.flush(READ_FLUSH_S)
-        if not (self.read_only or self._made):
+        there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
+        if not (self.read_only or there):
             if not is_store(self.path):
                 self._write(lambda _connection: None)  # makes it, or waits for who is making it
             self._made = True
@@ -451,13 +468,21 @@ class Store:
     def stats(self) -> dict[str, Any]:
         """Return counters of this process (queued, written, dropped, failed) and of the file.
 
-        The file's: path, size_bytes, traces, spans, assessments. Counting takes a pass over an index, about
-        10 ms for 100,000 traces.
+        The file's: path, size_bytes (with its WAL), traces, spans, assessments; None, and an `error` that says
+        why, where it can't be read. Counting takes a pass over an index, 10 ms for 100,000 traces.
         """
-        with self.reading() as connection:
-            counts = rows.counts(connection)
-        size_bytes = os.path.getsize(self.path)  # noqa: PTH202 - a path as text
-        return {**self.writer.stats(), **counts, "path": self.path, "size_bytes": size_bytes}
+        found: dict[str, Any] = dict.fromkeys(("traces", "spans", "assessments", "size_bytes"))
+        try:
+            with self.reading() as connection:
+                found |= rows.counts(connection)
+            found["size_bytes"] = sum(
+                os.path.getsize(self.path + suffix)  # noqa: PTH202 - a path as text
+                for suffix in ("", "-wal")
+                if os.path.exists(self.path + suffix)  # noqa: PTH110 - a path as text
+            )
+        except (StoreError, OSError) as error:
+            found["error"] = str(error)
+        return {**self.writer.stats(), **found, "path": self.path}
 
     def index_text(self) -> int:
         """Index all text that is not indexed yet; return about how many spans that were.
@@ -526,6 +551,28 @@ def _prepare(connection: sqlite3.Connection) -> None:
     functions.register(connection)
 
 
+def _find(
+    connection: sqlite3.Connection,
+    filter_string: str | None = None,
+    *,
+    experiment_ids: Sequence[str] | None = None,
+    max_results: int | None = 100,
+    order_by: Sequence[str] | str | None = None,
+    page_token: str | None = None,
+    include_spans: bool = True,
+    run_id: str | None = None,
+    model_id: str | None = None,
+) -> tuple[Iterator[Trace], str | None]:
+    """Return the traces as they are loaded, while the connection is lent, and the next page's token."""
+    from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+
+    query = search.Query(
+        filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
+    )
+    keys, token = search.search_ids(connection, query, max_results, page_token)
+    return rows.load_traces(connection, keys, include_spans=include_spans), token
+
+
 def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:
     from tracestore import filters  # noqa: PLC0415 - not needed by a program that only records
 
@@ -537,7 +584,11 @@ def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:
 
 def _experiments(ids: Sequence[str] | None) -> tuple[int, ...] | None:
     if isinstance(ids, str):
-        raise InvalidArgumentError(f"experiment_ids is the text {ids!r}; pass a list: [{ids!r}]")
+        raise InvalidArgumentError(
+            f"experiment_ids is the text {ids!r}; pass a list of ids, and a filter as filter_string=…"
+        )
+    if ids is not None and not isinstance(ids, Iterable):
+        raise InvalidArgumentError(f"experiment_ids is {ids!r}; it must be a list of ids")
     return None if ids is None else tuple(_experiment_key(experiment_id) for experiment_id in ids)
 
 

@@ -159,10 +159,7 @@ def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | Non
     if ratio < 1.0 and ids.chance() >= ratio:
         return None
     store = runtime.store
-    experiment_id = options.experiment_id
-    experiment = (
-        runtime.experiment if experiment_id is None else runtime.experiment_key(experiment_id)
-    )
+    experiment = _experiment(options.experiment_id)
     metadata = {**runtime.model_metadata, **context.metadata, **root.get("metadata", {})}
     if options.run_id is not None:
         metadata["mlflow.sourceRun"] = text_of(options.run_id)
@@ -171,6 +168,17 @@ def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | Non
     trace = LiveTrace(store.writer, store.live, experiment, metadata, tags)
     trace.on_end = _trace_ended
     return trace
+
+
+def _experiment(experiment_id: str | None) -> int | str:
+    """Return what a new trace belongs to: the experiment asked for, else the active one."""
+    if experiment_id is None:
+        return runtime.recording_experiment
+    try:
+        return int(experiment_id)
+    except (TypeError, ValueError) as error:
+        runtime.failed("the experiment of a trace", error)
+        return runtime.recording_experiment
 
 
 def _trace_ended(trace: LiveTrace) -> None:

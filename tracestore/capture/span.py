@@ -107,7 +107,7 @@ class LiveTrace:
         self,
         writer: Writer,
         live: dict[str, LiveTrace],
-        experiment: int,
+        experiment: int | str,
         metadata: dict[str, str],
         tags: dict[str, str],
     ) -> None:

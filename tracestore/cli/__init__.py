@@ -108,6 +108,9 @@ class _Group(click.Group):
             # What is still buffered has nowhere to go; without this the interpreter complains at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(PIPE_CLOSED)
+        except OSError as error:  # what is printed can't be written: a full disk
+            click.ClickException(str(error)).show()
+            ctx.exit(STORE_FAILED)
         except (KeyboardInterrupt, click.Abort):
             ctx.exit(INTERRUPTED)
 

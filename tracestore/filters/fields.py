@@ -262,18 +262,23 @@ def canonical(reference: ast.Reference, *, in_span: bool = False) -> ast.Referen
 
 
 def reference_table() -> str:
-    """Return all fields as a Markdown table: field, type, operators, notes."""
+    """Return all fields as a Markdown table: field, type, notes."""
     families = (_TAGS, _METADATA, _FEEDBACK, _EXPECTATION, _ASSESSMENT)
     rows = [_table_row(field) for field in (*_TRACE_FIELDS, *families, *_SPAN_FIELDS, _ATTRIBUTE)]
     aliases = ", ".join(f"`{alias}.X`" for alias in _TRACE_ALIASES)
-    rows.append(f"| {aliases} | | | the same as the bare trace field `X` |")
-    return "\n".join(["| field | type | operators | notes |", "|---|---|---|---|", *rows, ""])
+    rows.append(f"| {aliases} | | the same as the bare trace field `X` |")
+    return "\n".join(["| field | type | notes |", "|---|---|---|", *rows, ""])
+
+
+def operator_table() -> str:
+    """Return the operators that each type takes as a Markdown table."""
+    rows = [f"| {kind.value} | `{' '.join(taken)}` |" for kind, taken in OPERATORS.items()]
+    return "\n".join(["| type | operators |", "|---|---|", *rows, ""])
 
 
 def _table_row(field: Field) -> str:
     names = ", ".join(f"`{name}`" for name in (field.name, *field.aliases))
-    operators = " ".join(OPERATORS[field.type])
-    return f"| {names} | {field.type.value} | `{operators}` | {field.notes} |"
+    return f"| {names} | {field.type.value} | {field.notes} |"
 
 
 def _find_trace(name: str, reference: ast.Reference) -> Found:

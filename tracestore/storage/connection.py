@@ -71,6 +71,15 @@ def open_for_writing(path: str) -> sqlite3.Connection:
         return connection
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from another of that name; None where there is none. 2 µs."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path as text
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def is_store(path: str) -> bool:
     """Whether there is a store at `path`; StoreError where there is something else."""
     with translated_errors(path):
@@ -141,6 +150,8 @@ def _checked_version(path: str) -> int | None:
 
     Looks through a read-only connection, so that a refused file stays byte for byte as it was.
     """
+    if pathlib.Path(path).is_dir():
+        raise ForeignFileError(f"{path} is a directory; name a file")
     with contextlib.closing(_connect_at_rest(path)) as connection:
         application, version, objects = (
             connection.execute(query).fetchone()[0]

@@ -7,6 +7,7 @@ time, the writer's; the reading side may be used from any thread.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,13 @@ from typing import Protocol, TypeVar
 from tracestore.errors import ReadOnlyError
 from tracestore.storage import connection as connections
 from tracestore.storage import indexer, rows
-from tracestore.storage.connection import is_lasting, is_transient, transaction, translated_errors
+from tracestore.storage.connection import (
+    identity,
+    is_lasting,
+    is_transient,
+    transaction,
+    translated_errors,
+)
 
 T = TypeVar("T")
 
@@ -23,7 +30,10 @@ T = TypeVar("T")
 IDLE_READERS = 4
 
 
-#: Handles that a child process inherited: kept, so that not even garbage collection closes them.
+log = logging.getLogger("tracestore")
+
+#: Handles that a child process inherited, or of a file that is no longer there: kept, so that not even garbage
+#: collection closes them.
 _LEFT_ALONE: list[object] = []
 
 
@@ -50,7 +60,8 @@ class Database:
         self._index_text = index_text
         self._prepare = prepare
         self._writer: sqlite3.Connection | None = None
-        self._readers: deque[sqlite3.Connection] = deque()
+        self._file: tuple[int, int] | None = None
+        self._readers: deque[tuple[tuple[int, int] | None, sqlite3.Connection]] = deque()
 
     # ------------------------------------------------------------------------ the writing thread
 
@@ -70,10 +81,25 @@ class Database:
         """Run `job` with the writing connection in one transaction and return its result."""
         if self.read_only:
             raise ReadOnlyError(f"{self.path} was opened with read_only=True")
-        if self._writer is None:
-            self._writer = connections.open_for_writing(self.path)
-        with translated_errors(self.path), transaction(self._writer):
-            return job(self._writer)
+        with translated_errors(self.path):
+            self._leave_replaced_file()
+            if self._writer is None:
+                self._writer = connections.open_for_writing(self.path)
+                self._file = identity(self.path)
+            with transaction(self._writer):
+                return job(self._writer)
+
+    def _leave_replaced_file(self) -> None:
+        """Notice that the file was deleted, moved or replaced: what is written now goes into a new one.
+
+        The old connection is not closed: that would delete the side files of the new one by their names.
+        """
+        if self._writer is not None and identity(self.path) != self._file:
+            log.warning(
+                "%s was deleted, moved or replaced; recording goes on in a new file", self.path
+            )
+            _LEFT_ALONE.append(self._writer)
+            self._writer = None
 
     def idle(self) -> bool:
         """Index a little of the text that is not indexed yet; return whether more remains."""
@@ -110,7 +136,7 @@ class Database:
     @contextlib.contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         """Lend a reading connection to the block, which takes its results whole before it ends."""
-        connection = self._borrow()
+        file, connection = self._borrow()
         try:
             with translated_errors(self.path):
                 yield connection
@@ -118,22 +144,28 @@ class Database:
             connection.close()  # a statement may be half read: that would pin the WAL
             raise
         if len(self._readers) < IDLE_READERS:
-            self._readers.append(connection)
+            self._readers.append((file, connection))
         else:
             connection.close()
 
-    def _borrow(self) -> sqlite3.Connection:
+    def _borrow(self) -> tuple[tuple[int, int] | None, sqlite3.Connection]:
+        with translated_errors(self.path):
+            file = identity(self.path)
         with contextlib.suppress(IndexError):
-            return self._readers.pop()
+            while True:
+                known, connection = self._readers.pop()
+                if known == file:
+                    return file, connection
+                _LEFT_ALONE.append(connection)
         connection = connections.open_for_reading(self.path)
         self._prepare(connection)
-        return connection
+        return file, connection
 
     def close_readers(self) -> None:
         """Close the idle reading connections."""
         with contextlib.suppress(IndexError):
             while True:
-                self._readers.pop().close()
+                self._readers.pop()[1].close()
 
     def forget(self) -> None:
         """In the child of a fork: leave every handle alone for ever; closing one would harm the parent."""

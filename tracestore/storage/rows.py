@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +24,8 @@ from tracestore.entities import (
     Experiment,
     Feedback,
     Span,
+    Trace,
+    TraceData,
     TraceInfo,
     TraceLocation,
     TraceState,
@@ -38,6 +42,8 @@ from tracestore.storage.schema import (
 
 T = TypeVar("T")
 
+log = logging.getLogger("tracestore")
+
 #: Values bound by one multi-row INSERT. Each statement hands the interpreter lock over, and a thread that
 #: computes gives it back only after 5 ms: with 50 rows a statement the writer got 400 to 3,000 traces/s beside a
 #: busy loop, with 4,096 values 2,500 to 4,000. Larger ones gain nothing and cost a tenth more processor time.
@@ -51,14 +57,23 @@ _MODEL_KEYS = (
     "llm.model_name",
 )
 
-_USAGE_KEYS = (
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-)
-_COST_KEYS = ("input_cost", "output_cost", "total_cost")
+
+class _Usage(msgspec.Struct, omit_defaults=True):
+    """Tokens of a trace in the order of their columns. As JSON, what is not known is left out."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Cost(msgspec.Struct, omit_defaults=True):
+    """US dollars of a trace in the order of their columns, likewise."""
+
+    input_cost: float | None = None
+    output_cost: float | None = None
+    total_cost: float | None = None
 
 
 #: A span as the capturing thread hands it over: nothing but what SQLite stores, in this order.
@@ -88,7 +103,7 @@ class TraceRecord(NamedTuple):
     """A trace as a whole at one moment; a later record of the same trace replaces an earlier one."""
 
     trace_id: str
-    experiment: int
+    experiment: int | str  # a number, or a name: found or made when the trace is written
     start_time_ms: int
     name: str | None
     status: str
@@ -117,13 +132,15 @@ def write_records(
     _give_keys(connection, traces, keys)
     if traces:
         resources = _resources_of(connection, traces)
-        _insert(connection, _TRACES, [_trace_row(t, keys[t.trace_id], resources) for t in traces])
+        experiments = _experiments_of(connection, traces)
+        rows = [_trace_row(t, keys[t.trace_id], experiments, resources) for t in traces]
+        _insert(connection, _TRACES, rows)
         _insert(connection, _TAGS, list(_tag_rows(traces, keys)))
         _insert(connection, _METADATA, list(_metadata_rows(traces, keys)))
-    rows, index = _span_rows(spans, keys)
-    _insert(connection, _SPANS, rows)
+    span_rows, index = _span_rows(spans, keys)
+    _insert(connection, _SPANS, span_rows)
     _insert(connection, _SPAN_ATTRIBUTES, list(index))
-    return len(rows)
+    return len(span_rows)
 
 
 class _Insert(NamedTuple):
@@ -264,6 +281,32 @@ def _resources_of(connection: sqlite3.Connection, traces: Sequence[TraceRecord])
     return ids
 
 
+def _experiments_of(
+    connection: sqlite3.Connection, traces: Sequence[TraceRecord]
+) -> dict[int | str, int]:
+    """Return `experiments.id` of every experiment in the batch; a name that is new is added."""
+    found: dict[int | str, int] = {}
+    for experiment in {trace.experiment for trace in traces}:
+        column = "name" if isinstance(experiment, str) else "id"
+        sql = f"SELECT id FROM experiments WHERE {column} = ?"
+        row = connection.execute(sql, (experiment,)).fetchone()
+        if row is not None:
+            found[experiment] = row[0]
+        elif isinstance(experiment, str):
+            found[experiment] = insert_experiment(
+                connection, experiment, None, time.time_ns() // 1_000_000, {}
+            )
+        else:
+            _warn_of_experiment(experiment)
+            found[experiment] = 0
+    return found
+
+
+@functools.lru_cache(maxsize=64)  # said once
+def _warn_of_experiment(experiment: int) -> None:
+    log.warning("there is no experiment %d; its traces go to experiment 0, Default", experiment)
+
+
 _RESOURCE_KEYS = tuple(sorted(RESOURCE_KEYS))
 
 
@@ -277,18 +320,23 @@ def _encoded_resource(values: tuple[str | None, ...]) -> str:
     return msgspec.json.encode(resource).decode()
 
 
-def _trace_row(trace: TraceRecord, key: int, resources: Mapping[str, int]) -> tuple[Any, ...]:
+def _trace_row(
+    trace: TraceRecord,
+    key: int,
+    experiments: Mapping[int | str, int],
+    resources: Mapping[str, int],
+) -> tuple[Any, ...]:
     return (
         key,
         trace.trace_id,
-        trace.experiment,
+        experiments[trace.experiment],
         resources[_resource_text(trace.metadata)],
         trace.name,
         trace.status,
         trace.duration_ms,
         trace.client_request_id,
-        *(trace.usage.get(name) for name in _USAGE_KEYS),
-        *(trace.cost.get(name) for name in _COST_KEYS),
+        *(trace.usage.get(name) for name in _Usage.__struct_fields__),
+        *(trace.cost.get(name) for name in _Cost.__struct_fields__),
         trace.request_preview,
         trace.response_preview,
     )
@@ -447,6 +495,10 @@ def insert_assessment(
             int(assessment.valid is not False),
         ),
     )
+    connection.execute(
+        "UPDATE assessments SET valid = 0 WHERE trace = ? AND assessment_id = ?",
+        (key, assessment.overrides),
+    )
     return True
 
 
@@ -468,11 +520,24 @@ def _json_or_none(value: object) -> str | None:
 # ------------------------------------------------------------------------------------------ reading
 
 
-#: Keys of one reading statement. They are bound as one JSON array, so that any number has the same text.
-_KEYS_PER_STATEMENT = 1_000
+#: Traces loaded at a time: enough to spread what a statement costs, few enough to be gone before the garbage
+#: collector looks at them, where the caller does not keep them.
+_LOADED_TRACES = 500
 
-#: In the order of the keys: CROSS JOIN keeps the outer loop's. Texts by trace arrive as one JSON object each,
-#: which costs a third of a row for each text.
+
+def load_traces(
+    connection: sqlite3.Connection, keys: Sequence[int], *, include_spans: bool = True
+) -> Iterator[Trace]:
+    """Yield the trace of each key, in the order of `keys`; keys that are gone are left out."""
+    for chunk in _chunks(keys, _LOADED_TRACES):
+        infos = load_infos(connection, chunk)
+        spans = load_spans(connection, chunk) if include_spans else {}
+        for info in infos:
+            yield Trace(info, TraceData(spans.get(info.trace_id, [])))
+
+
+#: In the order of the keys, which are bound as one JSON array: CROSS JOIN keeps the outer loop's order. Texts
+#: by trace arrive as one JSON object, which takes a third of the time of a row for each text.
 _INFOS = """
     SELECT t.*,
            (SELECT json_group_object(key, value) FROM tags WHERE trace = t.id),
@@ -484,37 +549,33 @@ _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 def load_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> list[TraceInfo]:
     """Return the TraceInfo of each key, in the order of `keys`; keys that are gone are left out."""
-    infos: list[TraceInfo] = []
-    resources: dict[int, dict[str, str]] = {}
-    locations: dict[int, TraceLocation] = {}
-    for chunk in _chunks(keys, _KEYS_PER_STATEMENT):
-        wanted = encode(chunk)
-        rows = connection.execute(_INFOS, (wanted,)).fetchall()
-        assessments = _assessments_by_trace(connection, wanted)
-        for row in rows:
-            resource = resources.get(row[3])
-            if resource is None:
-                resource = resources[row[3]] = _resource(connection, row[3])
-            location = locations.get(row[2])
-            if location is None:
-                location = locations[row[2]] = TraceLocation(str(row[2]))
-            info = _trace_info(row, location, resource)
-            if row[0] in assessments:
-                info.assessments = assessments[row[0]]
-            infos.append(info)
-    return infos
+    wanted = (_json_array(keys),)
+    assessments = _assessments_by_trace(connection, wanted)
+    resource = functools.cache(functools.partial(_resource, connection))
+    location = functools.cache(TraceLocation)
+    return [
+        _trace_info(row, location(str(row[2])), resource(row[3]), assessments.get(row[0], ()))
+        for row in connection.execute(_INFOS, wanted)
+    ]
+
+
+def _json_array(keys: Sequence[int]) -> str:
+    return msgspec.json.encode(keys).decode()
 
 
 def _trace_info(
-    row: Sequence[Any], location: TraceLocation, resource: Mapping[str, str]
+    row: Sequence[Any],
+    location: TraceLocation,
+    resource: Mapping[str, str],
+    assessments: Sequence[Sequence[Any]],
 ) -> TraceInfo:
     metadata = {SCHEMA_KEY: "3", **resource, **_decode_texts(row[-1])}
-    for name, names, values in (
-        (TOKEN_USAGE_KEY, _USAGE_KEYS, row[8:13]),
-        (COST_KEY, _COST_KEYS, row[13:16]),
+    for name, kind, values in (
+        (TOKEN_USAGE_KEY, _Usage, row[8:13]),
+        (COST_KEY, _Cost, row[13:16]),
     ):
         if values.count(None) < len(values) and name not in metadata:
-            metadata[name] = msgspec.json.encode(_named(names, values)).decode()
+            metadata[name] = msgspec.json.encode(kind(*values)).decode()
     tags = _decode_texts(row[-2])
     if row[4] is not None:
         tags[NAME_KEY] = row[4]
@@ -529,6 +590,7 @@ def _trace_info(
         execution_duration=row[6],
         trace_metadata=metadata,
         tags=tags,
+        assessments=[_assessment(assessment, row[1]) for assessment in assessments],
     )
 
 
@@ -536,68 +598,61 @@ def _trace_info(
 _STATES = {state.value: state for state in TraceState}
 
 
-def _named(names: Sequence[str], values: Sequence[T | None]) -> dict[str, T]:
-    return {name: value for name, value in zip(names, values) if value is not None}  # noqa: B905 - same length by the schema
-
-
 def _resource(connection: sqlite3.Connection, key: int) -> dict[str, str]:
     row = connection.execute("SELECT metadata FROM resources WHERE id = ?", (key,)).fetchone()
     return {} if row is None else msgspec.json.decode(row[0], type=dict[str, str])
 
 
-_ASSESSMENT_COLUMNS = """a.trace, t.trace_id, a.assessment_id, a.span_id, a.name, a.kind, a.value,
-    a.source_type, a.source_id, a.rationale, a.metadata, a.error, a.create_time_ms,
-    a.last_update_time_ms, a.overrides, a.valid"""
+_ASSESSMENTS = """
+    SELECT a.trace, a.assessment_id, a.span_id, a.name, a.kind, a.value, a.source_type, a.source_id,
+           a.rationale, a.metadata, a.error, a.create_time_ms, a.last_update_time_ms, a.overrides, a.valid
+    FROM json_each(?) AS wanted CROSS JOIN assessments AS a ON a.trace = wanted.value
+    ORDER BY a.id"""
 
 
 def _assessments_by_trace(
-    connection: sqlite3.Connection, wanted: str
-) -> dict[int, list[Feedback | Expectation]]:
-    sql = f"""SELECT {_ASSESSMENT_COLUMNS}
-        FROM json_each(?) AS wanted CROSS JOIN assessments a ON a.trace = wanted.value
-             CROSS JOIN traces t ON t.id = a.trace
-        ORDER BY a.id"""
-    found: dict[int, list[Feedback | Expectation]] = {}
-    for row in connection.execute(sql, (wanted,)).fetchall():
-        found.setdefault(row[0], []).append(_assessment(row))
+    connection: sqlite3.Connection, wanted: tuple[str]
+) -> dict[int, list[Sequence[Any]]]:
+    found: dict[int, list[Sequence[Any]]] = {}
+    for row in connection.execute(_ASSESSMENTS, wanted):
+        found.setdefault(row[0], []).append(row)
     return found
 
 
-def _assessment(row: Sequence[Any]) -> Feedback | Expectation:
+def _assessment(row: Sequence[Any], trace_id: str) -> Feedback | Expectation:
     common: dict[str, Any] = {
-        "trace_id": row[1],
-        "assessment_id": row[2],
-        "span_id": row[3],
-        "name": row[4],
-        "value": None if row[6] is None else msgspec.json.decode(row[6]),
-        "source": AssessmentSource(row[7], row[8]),
-        "rationale": row[9],
-        "metadata": None if row[10] is None else msgspec.json.decode(row[10]),
-        "create_time_ms": row[12],
-        "last_update_time_ms": row[13],
-        "overrides": row[14],
-        "valid": bool(row[15]),
+        "trace_id": trace_id,
+        "assessment_id": row[1],
+        "span_id": row[2],
+        "name": row[3],
+        "value": None if row[5] is None else msgspec.json.decode(row[5]),
+        "source": AssessmentSource(row[6], row[7]),
+        "rationale": row[8],
+        "metadata": None if row[9] is None else msgspec.json.decode(row[9]),
+        "create_time_ms": row[11],
+        "last_update_time_ms": row[12],
+        "overrides": row[13],
+        "valid": bool(row[14]),
     }
-    if row[5] == "expectation":
+    if row[4] == "expectation":
         return Expectation(**common)
-    error = None if row[11] is None else msgspec.json.decode(row[11], type=AssessmentError)
+    error = None if row[10] is None else msgspec.json.decode(row[10], type=AssessmentError)
     return Feedback(error=error, **common)
 
 
-def load_spans(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int, list[Span]]:
-    """Return the spans of each trace by its key: roots first, then by start time."""
-    spans: dict[int, list[Span]] = {}
-    for chunk in _chunks(keys, 500):
-        marks = ",".join("?" * len(chunk))
-        sql = f"""
-            SELECT s.trace, t.trace_id, s.span_id, s.parent_id, s.name, s.type, s.status,
-                   s.status_message, s.start_time_ns, s.end_time_ns, s.attributes, s.events, s.links,
-                   s.inputs, s.outputs
-            FROM traces t CROSS JOIN spans s ON s.trace = t.id
-            WHERE t.id IN ({marks})
-            ORDER BY s.trace, s.parent_id IS NOT NULL, s.start_time_ns, s.id"""
-        for key, *values in connection.execute(sql, chunk).fetchall():
-            spans.setdefault(key, []).append(Span(*values))
+_SPANS_OF = """
+    SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.type, s.status, s.status_message,
+           s.start_time_ns, s.end_time_ns, s.attributes, s.events, s.links, s.inputs, s.outputs
+    FROM json_each(?) AS wanted CROSS JOIN traces AS t ON t.id = wanted.value
+         CROSS JOIN spans AS s ON s.trace = t.id
+    ORDER BY s.trace, s.parent_id IS NOT NULL, s.start_time_ns, s.id"""
+
+
+def load_spans(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[str, list[Span]]:
+    """Return the spans of each trace by its trace_id: roots first, then by start time."""
+    spans: dict[str, list[Span]] = {}
+    for row in connection.execute(_SPANS_OF, (_json_array(keys),)):
+        spans.setdefault(row[0], []).append(Span(*row))
     return spans
 
 

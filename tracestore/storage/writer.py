@@ -47,6 +47,12 @@ OPEN_AFTER_S = 1.0
 #: First and longest pause between two tries of a failing write, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.01, 5.0
 
+#: How long records that come after `close` may hold up the end of the process, in seconds, all together.
+LATE_S = 5.0
+
+#: The thread ends, and the file is closed, after this long without work, in seconds; the next record starts it.
+IDLE_END_S = 30.0
+
 #: How long a job (a tag, a feedback, a deletion) may wait for its turn, in seconds.
 JOB_TIMEOUT_S = 60.0
 
@@ -145,6 +151,8 @@ class Writer:
         self._stopping = False
         self._pausing = False
         self._stop_deadline = float("inf")
+        self._late_deadline: float | None = None
+        self._draining: int | None = None
         self._open_checked = 0.0
         self._last_write = 0.0
         self._closed = False
@@ -163,7 +171,12 @@ class Writer:
         trace that lost a span would lose its end and its tags too.
         """
         records = self._queue
-        if len(records) >= self._queue_size and type(record) is tuple and not self._has_room():
+        if (
+            len(records) >= self._queue_size
+            and type(record) is tuple
+            and not self._on_writing_thread()  # it would wait for itself
+            and not self._has_room()
+        ):
             self.dropped += 1
             return
         records.append(record)
@@ -177,11 +190,11 @@ class Writer:
             self._hurried = True  # a full queue is a full batch
             self.rouse()
             while len(self._queue) >= self._queue_size:
-                if time.monotonic() > deadline or self._on_writing_thread():
+                if time.monotonic() > deadline:
                     self._dropping = True
                     self._log_once(
                         "full",
-                        "the queue is full (%d records) and the file can't keep up: new records are "
+                        "the queue is full (%d spans) and the file can't keep up: new records are "
                         "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes it larger",
                         self._queue_size,
                     )
@@ -306,17 +319,28 @@ class Writer:
         return threading.current_thread() is self._thread
 
     def _drain_here(self) -> None:
-        """Write on the calling thread: after `close`, and where no thread can be started."""
+        """Write on the calling thread: after `close`, and where no thread can be started.
+
+        All calls together wait LATE_S at most: the process is about to end.
+        """
         self.asleep = True
+        if (
+            self._draining == threading.get_ident()
+        ):  # recorded while writing: the loop below comes to it
+            return
+        now = time.monotonic()
+        self._late_deadline = self._late_deadline or now + LATE_S
         while self._queue:
-            if not self._writing.acquire(timeout=RETRY_LONGEST_S):
+            if not self._writing.acquire(timeout=max(0.0, self._late_deadline - now)):
                 return
             try:
-                self._stop_deadline = time.monotonic() + RETRY_LONGEST_S
+                self._draining = threading.get_ident()
+                self._stop_deadline = self._late_deadline
                 while self._queue:
                     self._write_some()
                 self._sink.close()
             finally:
+                self._draining = None
                 self._writing.release()
 
     # ------------------------------------------------------------------------ the writing thread
@@ -327,7 +351,8 @@ class Writer:
                 try:
                     if self._stopping and (self._pausing or not self._queue):
                         break
-                    self._wait()
+                    if not self._wait():
+                        break
                     self._add_open_records()
                     self._write_some()
                 except BaseException as error:  # noqa: BLE001 - the writer outlives every failure
@@ -337,30 +362,43 @@ class Writer:
             self._sink.close()
             self._thread = None
             self.asleep = self.dormant = True
-        if self._queue and not self._pausing:  # put between the last look and falling asleep
+        waiting = self._queue or (self.has_open() and not self._stopping)
+        if waiting and not self._pausing:  # it came since the last look
             self.rouse()
 
-    def _wait(self) -> None:
-        """Return when there is something to do: a batch has had its time, a job waits, or a stop."""
+    def _wait(self) -> bool:
+        """Return when there is something to do: a batch has had its time, a job waits, or a stop.
+
+        False where there was nothing to do for so long that the thread may end.
+        """
         if not self._queue and not self._stopping:
             self._dropping = self._hurried = False
-            self._sleep()
+            if not self._sleep():
+                return False
         self._drain_tokens()
         if not self._stopping and not self._hurried and len(self._queue) < BATCH_RECORDS:
             with contextlib.suppress(queue.Empty):  # a token: somebody waits for a job
                 self._tokens.get(timeout=BATCH_WAIT_S)
+        return True
 
-    def _sleep(self) -> None:
-        """Sleep until a token comes; shorter while spans are open or something that can wait remains."""
+    def _sleep(self) -> bool:
+        """Sleep until a token comes; shorter while spans are open or something that can wait remains.
+
+        False where none came for IDLE_END_S.
+        """
         pause_s = self._do_idle_work()
         watching = pause_s is not None or self.has_open()
         self.dormant = not watching
         self.asleep = True
         # Look again: what was put before `asleep` was set has sent no token.
+        woken = True
         if not self._queue and not self._stopping and (watching or not self.has_open()):
-            with contextlib.suppress(queue.Empty):
-                self._tokens.get(timeout=(pause_s or OPEN_AFTER_S) if watching else None)
+            try:
+                self._tokens.get(timeout=(pause_s or OPEN_AFTER_S) if watching else IDLE_END_S)
+            except queue.Empty:
+                woken = watching
         self.asleep = self.dormant = False
+        return woken
 
     def _do_idle_work(self) -> float | None:
         """Do a step of what can wait; return how long to pause before the next, None if all is done.
@@ -455,14 +493,22 @@ class Writer:
                 until = min(deadline, self._stop_deadline)
                 if not self._sink.is_transient(error) or time.monotonic() + pause > until:
                     raise
-                self._log_once(f"retry {error}", "writing is retried: %s", error)
+                self._log_once(
+                    f"retry {error}",
+                    "writing is retried for %g s: %s",
+                    self._retry_timeout_s,
+                    error,
+                )
             time.sleep(pause)
             pause = min(pause * 2, RETRY_LONGEST_S)
 
     def _lose(self, records: list[Any], error: Exception) -> None:
-        self.failed += _spans(records)
+        lost = _spans(records)
+        self.failed += lost
         kind = f"{type(error).__name__} {error}"
-        self._log_once(kind, "%d records are lost: %s", len(records), error)
+        self._log_once(
+            kind, "%d spans are lost: %s. Further ones are only counted, see stats()", lost, error
+        )
 
     def _log_once(self, kind: str, message: str, *values: object) -> None:
         """Log one problem of each kind; later ones are only counted."""
