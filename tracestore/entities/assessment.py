@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from typing import Any
 
 from tracestore.entities.span import _stack_trace, exception_message
@@ -94,13 +95,15 @@ class Assessment:
 
     def to_dictionary(self) -> dict[str, Any]:
         """Return the assessment as a dictionary of JSON values, in MLflow 3's form."""
-        values = {field: getattr(self, field) for field in _PLAIN_FIELDS if hasattr(self, field)}
-        values["assessment_name"] = values.pop("name")
-        source = self.source  # type: ignore[attr-defined]  # every subclass has one
+        fields = self.__dict__
+        values = {name: fields[name] for name in _PLAIN_FIELDS if fields[name] is not None}
+        values["assessment_name"] = fields["name"]
+        source = fields["source"]
         values["source"] = {"source_type": source.source_type, "source_id": source.source_id}
-        values["create_time"] = _rfc3339(values.pop("create_time_ms"))
-        values["last_update_time"] = _rfc3339(values.pop("last_update_time_ms"))
-        values = {key: value for key, value in values.items() if value is not None}
+        if fields["create_time_ms"] is not None:
+            values["create_time"] = rfc3339(fields["create_time_ms"])
+        if fields["last_update_time_ms"] is not None:
+            values["last_update_time"] = rfc3339(fields["last_update_time_ms"])
         return values | self._value_dictionary()
 
     def _value_dictionary(self) -> dict[str, Any]:
@@ -109,11 +112,8 @@ class Assessment:
 
 _PLAIN_FIELDS = (
     "assessment_id",
-    "name",
     "trace_id",
     "span_id",
-    "create_time_ms",
-    "last_update_time_ms",
     "rationale",
     "metadata",
     "overrides",
@@ -121,11 +121,20 @@ _PLAIN_FIELDS = (
 )
 
 
-def _rfc3339(time_ms: int | None) -> str | None:
-    if time_ms is None:
-        return None
-    moment = dt.datetime.fromtimestamp(time_ms // 1000, dt.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+def rfc3339(time_ms: int) -> str:
+    """Return milliseconds since 1970 as RFC 3339 writes them: UTC, three decimals, Z."""
+    day, rest_ms = divmod(time_ms, 86_400_000)
+    minute, rest_ms = divmod(rest_ms, 60_000)
+    second, rest_ms = divmod(rest_ms, 1_000)
+    return f"{_date(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{rest_ms:03}Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _date(day: int) -> str:
+    return dt.date.fromordinal(_FIRST_DAY + day).isoformat()
+
+
+_FIRST_DAY = dt.date(1970, 1, 1).toordinal()
 
 
 @dataclasses.dataclass

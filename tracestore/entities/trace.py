@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tracestore.entities.assessment import Assessment, Expectation, Feedback
+from tracestore.entities.assessment import Assessment, Expectation, Feedback, rfc3339
 from tracestore.entities.span import Span
 from tracestore.errors import InvalidArgumentError
 
@@ -126,17 +126,22 @@ class TraceInfo(msgspec.Struct):
                 "type": self.trace_location.type,
                 "mlflow_experiment": {"experiment_id": self.trace_location.experiment_id},
             },
-            "client_request_id": self.client_request_id,
-            "request_preview": self.request_preview,
-            "response_preview": self.response_preview,
-            "request_time": _rfc3339(self.request_time),
-            "execution_duration_ms": self.execution_duration,
-            "state": self.state.value,
-            "trace_metadata": dict(self.trace_metadata),
-            "tags": dict(self.tags),
-            "assessments": [a.to_dictionary() for a in self.assessments],
         }
-        return {k: v for k, v in values.items() if v is not None and v != []}
+        if self.client_request_id is not None:
+            values["client_request_id"] = self.client_request_id
+        if self.request_preview is not None:
+            values["request_preview"] = self.request_preview
+        if self.response_preview is not None:
+            values["response_preview"] = self.response_preview
+        values["request_time"] = rfc3339(self.request_time)
+        if self.execution_duration is not None:
+            values["execution_duration_ms"] = self.execution_duration
+        values["state"] = self.state.value
+        values["trace_metadata"] = dict(self.trace_metadata)
+        values["tags"] = dict(self.tags)
+        if self.assessments:
+            values["assessments"] = [a.to_dictionary() for a in self.assessments]
+        return values
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TraceInfo:
@@ -369,11 +374,6 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _rfc3339(time_ms: int) -> str:
-    moment = dt.datetime.fromtimestamp(time_ms // 1000, dt.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
 
 
 def _from_rfc3339(text: str) -> int:
