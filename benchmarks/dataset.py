@@ -15,7 +15,7 @@ from benchmarks.workload import SEED, records, trace_of
 from tracestore import ids
 from tracestore.encoding import encode
 from tracestore.entities import AssessmentSource, Feedback
-from tracestore.storage import rows, schema
+from tracestore.storage import indexer, rows, schema
 from tracestore.storage.connection import open_for_writing, transaction
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -23,6 +23,9 @@ DATA = pathlib.Path(__file__).parent / "data"
 #: Where the traces are in time: 30 days from 2026-09-01 UTC.
 START_NS = 1_788_220_800 * 10**9
 SPAN_NS = 30 * 86_400 * 10**9
+
+#: Files of more traces are built without the text index: it takes a second for 10 MB of text.
+INDEXED_TRACES = 100_000
 
 #: Traces in one transaction while building.
 BATCH_TRACES = 1_000
@@ -61,6 +64,11 @@ def _build(path: pathlib.Path, traces: int) -> None:
     for first in range(0, traces, BATCH_TRACES):
         with transaction(connection):
             _write_batch(connection, range(first, min(first + BATCH_TRACES, traces)), traces)
+    if traces <= INDEXED_TRACES:
+        more = True
+        while more:
+            with transaction(connection):
+                more = indexer.index_some(connection)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from benchmarks.dataset import DATA, dataset, start_ns, trace_id
+from benchmarks.dataset import DATA, INDEXED_TRACES, dataset, start_ns, trace_id
 from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
 from benchmarks.workload import (
     RARE_EVERY,
@@ -57,16 +57,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     print_header("How long do the first 100 results of a search take?")
     sizes: list[int] = options.traces
-    paths = [dataset(traces, options.data, rebuild=options.rebuild) for traces in sizes]
+    paths = {traces: dataset(traces, options.data, rebuild=options.rebuild) for traces in sizes}
+    _compare(paths, cases, options.runs)
+    indexed = {traces: path for traces, path in paths.items() if traces <= INDEXED_TRACES}
+    if indexed:
+        _compare(indexed, text_cases, options.runs)
+    print(load_average())
+
+
+def _compare(
+    paths: dict[int, pathlib.Path], cases_of: Callable[[int], list[Case]], runs: int
+) -> None:
+    """Time the same cases in files of several sizes; print a table for each, and one of the growth."""
+    sizes = list(paths)
     timings = {
-        same[0].name: _timings(paths, same, options.runs)
-        for same in zip(*(cases(traces) for traces in sizes), strict=True)
+        same[0].name: _timings(list(paths.values()), same, runs)
+        for same in zip(*(cases_of(traces) for traces in sizes), strict=True)
     }
     for column, traces in enumerate(sizes):
         _print_timings(traces, {name: row[column] for name, row in timings.items()})
     if len(sizes) > 1:
         _print_growth(sizes, timings)
-    print(load_average())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,6 +113,16 @@ def _search(text: str) -> Callable[[Store], int]:
         return len(store.search_traces(text, max_results=100, include_spans=False))
 
     return run
+
+
+def text_cases(_traces: int) -> list[Case]:
+    """Return the searches of text, which are timed in files with a text index."""
+    texts = {
+        "text, rare phrase (0.1 %)": f"text ILIKE '%{RARE_MODEL.upper()}%'",
+        "text, absent phrase": "text ILIKE '%no such phrase%'",
+        "text, common word": "text LIKE '%customer%'",
+    }
+    return [Case(name, _search(text)) for name, text in texts.items()]
 
 
 def filters(traces: int) -> dict[str, str]:

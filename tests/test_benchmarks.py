@@ -100,9 +100,11 @@ def test_ingest_prints_rates_and_checks_the_file() -> None:
 def test_search_prints_each_filter_at_each_size(tmp_path: pathlib.Path) -> None:
     options = ("--traces", "200,2000", "--runs", "3", "--data", str(tmp_path))
     printed = _run("-m", "benchmarks.search", *options)
-    small, large, growth = (
+    small, large, growth, large_text, _ = (
         _rows(part) for part in re.split("2,000 traces, ms|growth of the median", printed)
     )
+    assert large_text["text, absent phrase"][0] == "0"
+    assert int(large_text["text, common word"][0]) > 0
     assert set(search.filters(200)) <= set(small) & set(large) & set(growth)
     assert [large[name][0] for name in ("no filter", "tag, unique", "tag, absent value")] == [
         "100",

@@ -545,6 +545,22 @@ def test_the_name_tag_renames_the_trace(store: Store) -> None:
     assert store.count_traces("name IS NULL") == 1
 
 
+def test_attributes_are_found_whether_they_are_indexed_or_not(store: Store) -> None:
+    usage = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
+    attributes = {"mlflow.chat.tokenUsage": usage, "model": "m", "mlflow": {"llm": {"cost": 3}}}
+    with tracestore.start_span("root", attributes=attributes):
+        pass
+    record()
+
+    for condition in (
+        "span.attributes.mlflow.chat.tokenUsage.input_tokens = 7",
+        "span.attributes.`mlflow.chat.tokenUsage.total_tokens` > 11",
+        "span.attributes.mlflow.llm.cost = 3",
+        "span.attributes.model = 'm'",
+    ):
+        assert store.count_traces(condition) == 1, condition
+
+
 def test_session_and_user_given_as_tags_are_found_as_session_and_user(store: Store) -> None:
     with tracestore.start_span("root") as span:
         tracestore.update_current_trace(

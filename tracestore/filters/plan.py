@@ -19,7 +19,12 @@ from typing import Protocol, TypeAlias
 
 from tracestore.filters import ast, fields, patterns, values
 from tracestore.filters.fields import Source
-from tracestore.storage.schema import ID_BITS, SCALAR_LENGTH, SPANS_PER_BLOCK
+from tracestore.storage.schema import (
+    ID_BITS,
+    SCALAR_LENGTH,
+    SPANS_PER_BLOCK,
+    UNINDEXED_ATTRIBUTES,
+)
 
 #: The most index ranges that one merge reads side by side.
 MAX_LEGS = 64
@@ -476,7 +481,7 @@ def _between_parts(leaf: ast.Leaf) -> tuple[ast.Comparison, ...]:
 def _span_scans(leaf: ast.Leaf, column: str, key: str | None) -> tuple[Scan, ...]:
     if column == "error":
         return (Scan("spans_error", is_exact=isinstance(leaf, ast.NullTest)),)
-    if column != "attributes" or key is None:
+    if column != "attributes" or key is None or key.startswith(UNINDEXED_ATTRIBUTES):
         return ()
     return _scalar_scans("span_attributes", key, leaf, _attribute_scalars)
 

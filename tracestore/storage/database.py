@@ -103,7 +103,9 @@ class Database:
 
     def idle(self) -> bool:
         """Index a little of the text that is not indexed yet; return whether more remains."""
-        if self._writer is None or not self._index_text or not indexer.has_work(self._writer):
+        if self._writer is None or not self._index_text or identity(self.path) != self._file:
+            return False
+        if not indexer.has_work(self._writer):
             return False
         return self.run(indexer.index_some)
 

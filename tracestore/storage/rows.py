@@ -37,6 +37,7 @@ from tracestore.storage.schema import (
     SCALAR_LENGTH,
     SESSION_KEY,
     SPANS_PER_BLOCK,
+    UNINDEXED_ATTRIBUTES,
     USER_KEY,
 )
 
@@ -396,6 +397,8 @@ def indexed_attributes(
     """Yield what the attribute index holds of decoded attributes: dotted keys and scalar values."""
     for name, value in attributes.items():
         key = prefix + name
+        if key in UNINDEXED_ATTRIBUTES:
+            continue
         if isinstance(value, str):
             yield key, value[:SCALAR_LENGTH].replace("\0", "␀")
         elif isinstance(value, dict):

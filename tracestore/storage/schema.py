@@ -51,6 +51,9 @@ USER_KEY = "mlflow.trace.user"
 #: Spans that share an entry of the text index, see indexer.py.
 SPANS_PER_BLOCK = 8
 
+#: Attributes that are not in the attribute index: numbers that are different in every span.
+UNINDEXED_ATTRIBUTES = ("mlflow.chat.tokenUsage", "mlflow.llm.cost")
+
 #: Text kept in the searchable twin of a value (`span_attributes.value`, `assessments.scalar`), in
 #: characters. Longer text is searched by its beginning and then compared whole in its own row.
 SCALAR_LENGTH = 200
@@ -150,6 +153,7 @@ CREATE INDEX spans_error ON spans (trace) WHERE error IS NOT NULL;
 
 -- Which traces have a span with this scalar attribute; only an index: spans.attributes has the truth.
 -- Objects are entered by dotted key ("usage.total"); booleans as 0 and 1, text by its first 200 characters.
+-- Without token usage and cost, which are different in every span.
 CREATE TABLE span_attributes (
     key   TEXT NOT NULL,
     value ANY NOT NULL,
