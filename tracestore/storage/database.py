@@ -105,9 +105,12 @@ class Database:
         """Index a little of the text that is not indexed yet; return whether more remains."""
         if self._writer is None or not self._index_text or identity(self.path) != self._file:
             return False
-        if not indexer.has_work(self._writer):
-            return False
-        return self.run(indexer.index_some)
+        # Not through `run`, which makes a new file where there is none: nobody has recorded anything.
+        with translated_errors(self.path):
+            if not indexer.has_work(self._writer):
+                return False
+            with transaction(self._writer):
+                return indexer.index_some(self._writer)
 
     @staticmethod
     def is_transient(error: BaseException) -> bool:
