@@ -59,6 +59,12 @@ def test_every_field_has_a_specification_and_its_names() -> None:
         assert all(name.startswith("MLFLOW_") for name in theirs)
 
 
+@pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "/srv/traces.db", "http://mlflow:5000"])
+def test_mlflows_tracking_uri_counts_only_where_it_is_a_sqlite_uri(uri: str) -> None:
+    assert load({"MLFLOW_TRACKING_URI": uri}).path == ""
+    assert load({"MLFLOW_TRACKING_URI": "sqlite:///traces.db"}).path == "traces.db"
+
+
 def test_without_anything_the_defaults_count() -> None:
     assert load({}) == Settings()
 

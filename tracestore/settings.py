@@ -48,6 +48,7 @@ class Specification(NamedTuple):
     parse: Callable[[str], Any]
     rule: str
     meaning: str
+    parse_mlflow: Callable[[str], Any] | None = None  # of MLflow's variable, where that means less
 
 
 def _boolean(text: str) -> bool:
@@ -119,13 +120,24 @@ def path_of_uri(uri: str) -> str:
         raise InvalidArgumentError(f"tracking URI {uri!r} can't be resolved: {error}") from error
 
 
+def path_of_sqlite_uri(uri: str) -> str:
+    """Return the file that a `sqlite:` URI names; InvalidArgumentError for anything else, also a path.
+
+    MLflow's programs have `./mlruns` and servers in MLFLOW_TRACKING_URI, which are no files of traces.
+    """
+    if not uri.startswith("sqlite:"):
+        raise InvalidArgumentError(f"{uri!r} is no sqlite: URI")
+    return path_of_uri(uri)
+
+
 SPECIFICATIONS = (
     Specification(
         "path",
         ("TRACESTORE_DB", "MLFLOW_TRACKING_URI"),
         path_of_uri,
-        "a path or a sqlite:/// URI",
+        "a path or a sqlite:/// URI; MLflow's: such a URI",
         "The file that is recorded into and searched",
+        path_of_sqlite_uri,
     ),
     Specification(
         "experiment_name",
@@ -206,8 +218,11 @@ def _from_environment(
         text = environment.get(variable)
         if text is None:
             continue
+        parse = specification.parse
+        if variable.startswith("MLFLOW_") and specification.parse_mlflow is not None:
+            parse = specification.parse_mlflow
         try:
-            return {specification.field: specification.parse(text)}
+            return {specification.field: parse(text)}
         except (ValueError, KeyError):
             log.warning("%s=%r is ignored: it must be %s", variable, text, specification.rule)
     return {}
