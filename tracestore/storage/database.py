@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +60,7 @@ class Database:
         self.read_only = read_only
         self._index_text = index_text
         self._prepare = prepare
+        self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._readers: deque[tuple[tuple[int, int] | None, sqlite3.Connection]] = deque()
@@ -172,8 +174,16 @@ class Database:
             while True:
                 self._readers.pop()[1].close()
 
+    def __del__(self) -> None:
+        # A store that was dropped without close; Python 3.13 warns of connections that nobody closed.
+        if self._process == os.getpid():
+            with contextlib.suppress(Exception):
+                self.close()
+                self.close_readers()
+
     def forget(self) -> None:
         """In the child of a fork: leave every handle alone for ever; closing one would harm the parent."""
         _LEFT_ALONE.append((self._writer, self._readers))
+        self._process = os.getpid()
         self._writer = None
         self._readers = deque()
