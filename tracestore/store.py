@@ -48,9 +48,6 @@ T = TypeVar("T")
 #: How long a read waits for what was recorded just before it, in seconds.
 READ_FLUSH_S = 10.0
 
-#: Traces fetched at a time where all are wanted.
-_PAGE = 1_000
-
 
 class Recording(Protocol):
     """A trace that is being recorded in this process, as far as a store cares."""
@@ -102,7 +99,7 @@ class Store:
         )
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         #: Traces of this process that have not ended, by id.
-        self.live: dict[str, Any] = {}  # a Recording each; capture puts in more than that
+        self.live: dict[str, Recording] = {}
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
         self.writer.on_start = _close_with_process_pool

@@ -106,7 +106,7 @@ class LiveTrace:
     def __init__(
         self,
         writer: Writer,
-        live: dict[str, LiveTrace],
+        live: dict[str, Any],
         experiment: int | str,
         metadata: dict[str, str],
         tags: dict[str, str],
@@ -496,11 +496,6 @@ class LiveSpan(Span):
         return self._outputs is not None and self._outputs != "null"
 
     @property
-    def has_inputs(self) -> bool:
-        """Whether inputs were set."""
-        return self._inputs is not None
-
-    @property
     def inputs_json(self) -> str | None:
         """The inputs as JSON text, None without any."""
         return self._inputs
@@ -603,7 +598,6 @@ class NoOpSpan:
     status = None
     inputs = None
     outputs = None
-    has_inputs = False
     has_outputs = False
     failed = False
     model_name = None
