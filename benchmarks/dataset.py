@@ -15,7 +15,7 @@ from benchmarks.workload import SEED, records, trace_of
 from tracestore import ids
 from tracestore.encoding import encode
 from tracestore.entities import AssessmentSource, Feedback
-from tracestore.storage import indexer, rows, schema
+from tracestore.storage import assessment_rows, indexer, record_rows, schema
 from tracestore.storage.connection import open_for_writing, transaction
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -76,16 +76,16 @@ def _build(path: pathlib.Path, traces: int) -> None:
 def _write_batch(connection: sqlite3.Connection, indexes: range, traces: int) -> None:
     batch = [trace_of(index) for index in indexes]
     made = [records(trace, start_ns(trace.number, traces)) for trace in batch]
-    rows.write_records(
+    record_rows.write_records(
         connection, [record for record, _ in made], [span for _, spans in made for span in spans]
     )
     for trace, (record, _) in zip(batch, made, strict=True):
         for name, value in trace.feedback.items():
             feedback = _feedback(record, name, value, trace.user)
-            rows.insert_assessment(connection, feedback, encode(value))
+            assessment_rows.insert_assessment(connection, feedback, encode(value))
 
 
-def _feedback(record: rows.TraceRecord, name: str, value: bool | int, user: str) -> Feedback:
+def _feedback(record: record_rows.TraceRecord, name: str, value: bool | int, user: str) -> Feedback:
     return Feedback(
         name=name,
         value=value,

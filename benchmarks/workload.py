@@ -16,7 +16,7 @@ import tracestore
 from tracestore.capture.preview import request_preview, response_preview
 from tracestore.encoding import encode
 from tracestore.entities import AssessmentSource, SpanEvent
-from tracestore.storage.rows import SpanRecord, TraceRecord
+from tracestore.storage.record_rows import SpanRecord, TraceRecord
 
 SEED = 20_261_120
 USERS = 1_000

@@ -22,8 +22,8 @@ import tracestore
 from tracestore import frame
 from tracestore.entities import AssessmentSource, Trace
 from tracestore.errors import InvalidArgumentError
-from tracestore.storage import rows
-from tracestore.storage.rows import SpanRecord, TraceRecord
+from tracestore.storage import record_rows, trace_rows
+from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.store import Store
 
 MLFLOW_COLUMNS = [
@@ -125,7 +125,7 @@ def _fill(store: Store, seed: int, *, traces: int = TRACES, in_progress: bool = 
         _trace(rng, number, ended=not in_progress or rng.random() < 0.8) for number in range(traces)
     ]
     spans = [span for record in records for span in _spans(rng, record)]
-    store.writer.run(lambda connection: rows.write_records(connection, records, spans))
+    store.writer.run(lambda connection: record_rows.write_records(connection, records, spans))
     for record in rng.sample(records, traces // 3):
         for value in rng.sample([True, 4, "good", {"score": 0.5}], rng.randrange(1, 4)):
             store.log_feedback(record.trace_id, "helpful", value, metadata={"by": "é"})
@@ -216,7 +216,7 @@ def test_one_trace_is_the_same_alone_and_among_others(empty: Store, seed: int) -
 def test_what_was_written_is_what_is_read(empty: Store) -> None:
     rng = random.Random(7)
     records = [_trace(rng, number, ended=True) for number in range(TRACES)]
-    empty.writer.run(lambda connection: rows.write_records(connection, records, ()))
+    empty.writer.run(lambda connection: record_rows.write_records(connection, records, ()))
     read = {trace.trace_id: trace.info for trace in empty.search_traces(max_results=None)}
     for record in records:
         info = read[record.trace_id]
@@ -305,7 +305,7 @@ def test_polars_and_arrow_have_text_and_whole_numbers(store: Store) -> None:
 
 def test_polars_reads_a_tag_out_of_the_json(empty: Store) -> None:
     record = _trace(random.Random(3), 1, ended=True)._replace(tags={"region": "eu"})
-    empty.writer.run(lambda connection: rows.write_records(connection, [record], ()))
+    empty.writer.run(lambda connection: record_rows.write_records(connection, [record], ()))
     found = empty.search_frame(return_type="polars")
     assert found["tags"].str.json_path_match("$.region").to_list() == ["eu"]
 
@@ -325,8 +325,10 @@ def test_rows_are_in_the_order_of_the_search(
 
 def test_more_traces_than_are_loaded_at_a_time_keep_their_order(empty: Store) -> None:
     rng = random.Random(5)
-    records = [_trace(rng, number, ended=True) for number in range(2 * rows._LOADED_TRACES + 1)]
-    empty.writer.run(lambda connection: rows.write_records(connection, records, ()))
+    records = [
+        _trace(rng, number, ended=True) for number in range(2 * trace_rows._LOADED_TRACES + 1)
+    ]
+    empty.writer.run(lambda connection: record_rows.write_records(connection, records, ()))
     found = empty.search_frame(max_results=None, order_by=["duration ASC"])
     assert len(found) == len(records)
     assert found["execution_duration"].is_monotonic_increasing
@@ -336,8 +338,8 @@ def test_traces_that_are_gone_are_left_out(store: Store) -> None:
     with store.reading() as connection:
         keys = [row[0] for row in connection.execute("SELECT id FROM traces").fetchall()]
         wanted = [keys[4], 1, -5, 2**63 - 1, keys[2], keys[4]]
-        found = [trace.trace_id for trace in rows.load_traces(connection, wanted)]
-        expected = [next(rows.load_traces(connection, [key])).trace_id for key in wanted[::4]]
+        found = [trace.trace_id for trace in trace_rows.load_traces(connection, wanted)]
+        expected = [next(trace_rows.load_traces(connection, [key])).trace_id for key in wanted[::4]]
     assert found == [expected[0], expected[1], expected[0]]
 
 

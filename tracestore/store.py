@@ -37,7 +37,7 @@ from tracestore.errors import (
     ReadOnlyError,
     StoreError,
 )
-from tracestore.storage import indexer, rows
+from tracestore.storage import assessment_rows, experiment_rows, indexer, record_rows, trace_rows
 from tracestore.storage.connection import is_store
 from tracestore.storage.database import Database
 from tracestore.storage.schema import ID_BITS
@@ -212,8 +212,8 @@ class Store:
         if running is not None:
             running.announce_open()
         with self.reading() as connection:
-            key = rows.key_of(connection, trace_id)
-            traces = [] if key is None else list(rows.load_traces(connection, [key]))
+            key = record_rows.key_of(connection, trace_id)
+            traces = [] if key is None else list(trace_rows.load_traces(connection, [key]))
         if not traces:
             raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
         return traces[0]
@@ -243,7 +243,9 @@ class Store:
         running = self.live.get(trace_id)
         if running is not None:
             running.set_tag(key, text)
-        elif not self._write(lambda connection: rows.set_tag(connection, trace_id, key, text)):
+        elif not self._write(
+            lambda connection: trace_rows.set_tag(connection, trace_id, key, text)
+        ):
             raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
@@ -254,7 +256,7 @@ class Store:
         """
         running = self.live.get(trace_id)
         found = running is not None and running.delete_tag(key)
-        stored = self._write(lambda connection: rows.delete_tag(connection, trace_id, key))
+        stored = self._write(lambda connection: trace_rows.delete_tag(connection, trace_id, key))
         if not (found or stored):
             raise NotFoundError(f"trace {trace_id!r} has no tag {key!r}")
 
@@ -286,12 +288,12 @@ class Store:
 
         def delete(connection: sqlite3.Connection) -> int:
             if max_timestamp_millis is not None:
-                keys = rows.keys_up_to(
+                keys = trace_rows.keys_up_to(
                     connection, experiment, ((max_timestamp_millis + 1) << ID_BITS) - 1, max_traces
                 )
             else:
-                keys = rows.keys_among(connection, experiment, trace_ids or ())
-            return rows.delete_traces(connection, keys)
+                keys = trace_rows.keys_among(connection, experiment, trace_ids or ())
+            return trace_rows.delete_traces(connection, keys)
 
         return self._write(delete)
 
@@ -374,7 +376,9 @@ class Store:
             if stored.value is None and getattr(stored, "error", None)
             else encode(stored.value)
         )
-        if not self._write(lambda connection: rows.insert_assessment(connection, stored, value)):
+        if not self._write(
+            lambda connection: assessment_rows.insert_assessment(connection, stored, value)
+        ):
             raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
         return stored
 
@@ -392,9 +396,9 @@ class Store:
         name = _experiment_name(name)
 
         def create(connection: sqlite3.Connection) -> int | None:
-            if rows.find_experiments(connection, "name = ?", (name,)):
+            if experiment_rows.find_experiments(connection, "name = ?", (name,)):
                 return None
-            return rows.insert_experiment(
+            return experiment_rows.insert_experiment(
                 connection, name, artifact_location, _now_ms(), _texts(tags)
             )
 
@@ -414,10 +418,10 @@ class Store:
         name = _experiment_name(name)
 
         def find(connection: sqlite3.Connection) -> Experiment:
-            found = rows.find_experiments(connection, "name = ?", (name,))
+            found = experiment_rows.find_experiments(connection, "name = ?", (name,))
             if not found:
-                rows.insert_experiment(connection, name, None, _now_ms(), {})
-                found = rows.find_experiments(connection, "name = ?", (name,))
+                experiment_rows.insert_experiment(connection, name, None, _now_ms(), {})
+                found = experiment_rows.find_experiments(connection, "name = ?", (name,))
             return found[0]
 
         experiment = self.get_experiment_by_name(name) or self._write(find)
@@ -430,7 +434,9 @@ class Store:
     def get_experiment(self, experiment_id: str) -> Experiment:
         """Return an experiment by id; NotFoundError where there is none."""
         with self.reading() as connection:
-            found = rows.find_experiments(connection, "id = ?", (_experiment_key(experiment_id),))
+            found = experiment_rows.find_experiments(
+                connection, "id = ?", (_experiment_key(experiment_id),)
+            )
         if not found:
             raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
         return found[0]
@@ -438,7 +444,7 @@ class Store:
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return an experiment by its exact name, None where there is none."""
         with self.reading() as connection:
-            found = rows.find_experiments(connection, "name = ?", (name,))
+            found = experiment_rows.find_experiments(connection, "name = ?", (name,))
         return found[0] if found else None
 
     def search_experiments(
@@ -450,7 +456,9 @@ class Store:
             ViewType.DELETED_ONLY: "lifecycle_stage = 'deleted'",
         }.get(view_type, "1")
         with self.reading() as connection:
-            return PagedList(rows.find_experiments(connection, condition, ())[:max_results])
+            return PagedList(
+                experiment_rows.find_experiments(connection, condition, ())[:max_results]
+            )
 
     # ------------------------------------------------------------------------ the file
 
@@ -471,7 +479,7 @@ class Store:
         found: dict[str, Any] = dict.fromkeys(("traces", "spans", "assessments", "size_bytes"))
         try:
             with self.reading() as connection:
-                found |= rows.counts(connection)
+                found |= trace_rows.counts(connection)
             found["size_bytes"] = sum(
                 os.path.getsize(self.path + suffix)  # noqa: PTH202 - a path as text
                 for suffix in ("", "-wal")
@@ -567,7 +575,7 @@ def _find(
         filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
     )
     keys, token = search.search_ids(connection, query, max_results, page_token)
-    return rows.load_traces(connection, keys, include_spans=include_spans), token
+    return trace_rows.load_traces(connection, keys, include_spans=include_spans), token
 
 
 def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:

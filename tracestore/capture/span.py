@@ -48,7 +48,7 @@ from tracestore.entities.span import (
 )
 from tracestore.entities.trace import NAME_KEY, TraceState
 from tracestore.errors import InvalidArgumentError
-from tracestore.storage.rows import SpanRecord, TraceRecord
+from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.storage.writer import Writer
 
 log = logging.getLogger("tracestore")
@@ -447,7 +447,7 @@ class LiveSpan(Span):
             log.warning("span %r ends without the status it was given: %s", self.name, error)
 
     def record(self) -> SpanRecord:
-        """Return the span as it stands, as a tuple in the order of `rows.SPAN_FIELDS`."""
+        """Return the span as it stands, as a tuple in the order of `records.SPAN_FIELDS`."""
         attributes = self._attributes
         return (
             self.trace_id,

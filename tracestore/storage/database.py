@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from tracestore.errors import ReadOnlyError
 from tracestore.storage import connection as connections
-from tracestore.storage import indexer, rows
+from tracestore.storage import indexer, record_rows
 from tracestore.storage.connection import (
     identity,
     is_lasting,
@@ -41,7 +41,7 @@ _LEFT_ALONE: list[object] = []
 class TraceSource(Protocol):
     """A trace that is being recorded; asked on the writing thread what to write of it."""
 
-    def snapshot(self) -> rows.TraceRecord:
+    def snapshot(self) -> record_rows.TraceRecord:
         """Return the trace as a whole as it stands."""
 
 
@@ -67,17 +67,19 @@ class Database:
 
     # ------------------------------------------------------------------------ the writing thread
 
-    def write(self, records: Sequence[TraceSource | rows.SpanRecord]) -> int:
+    def write(self, records: Sequence[TraceSource | record_rows.SpanRecord]) -> int:
         """Write a batch in one transaction; return how many spans were written."""
         sources: dict[int, TraceSource] = {}
-        spans: list[rows.SpanRecord] = []
+        spans: list[record_rows.SpanRecord] = []
         for record in records:
             if isinstance(record, tuple):
                 spans.append(record)
             else:
                 sources[id(record)] = record  # one snapshot a batch, however often it was put
         traces = [source.snapshot() for source in sources.values()]
-        return int(self.run(lambda connection: rows.write_records(connection, traces, spans)))
+        return int(
+            self.run(lambda connection: record_rows.write_records(connection, traces, spans))
+        )
 
     def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run `job` with the writing connection in one transaction and return its result."""
@@ -125,7 +127,7 @@ class Database:
         return is_lasting(error)
 
     @staticmethod
-    def size_bytes(record: TraceSource | rows.SpanRecord) -> int:
+    def size_bytes(record: TraceSource | record_rows.SpanRecord) -> int:
         """About how large a record is: the length of its payload columns."""
         if not isinstance(record, tuple):
             return 0
