@@ -15,8 +15,15 @@ import sqlite_utils
 from tracestore.errors import StoreError
 from tracestore.storage import schema
 
+
+def _add_state(database: sqlite_utils.Database) -> None:
+    database.execute(
+        "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+    )
+
+
 #: What leads from version n to n + 1, by n. A step may use all of sqlite-utils but ends no transaction.
-STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {}
+STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {1: _add_state}
 
 
 def migrate(path: str, version: int) -> None:

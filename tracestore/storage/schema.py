@@ -11,6 +11,7 @@ matches already in time order.
 
 Changing it: raise VERSION, add the step to `migrations.STEPS`, add a line to the history.
     1   first version
+    2   state
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 APPLICATION_ID = 0x54525354
 
 #: `PRAGMA user_version` of the schema below.
-VERSION = 1
+VERSION = 2
 
 #: Bits of `traces.id` below the milliseconds: up to 1,048,576 traces start in the same millisecond.
 ID_BITS = 20
@@ -190,6 +191,12 @@ CREATE TABLE assessments (
 ) STRICT;
 CREATE INDEX assessments_trace ON assessments (trace);
 CREATE INDEX assessments_scalar ON assessments (name, scalar, trace);
+
+-- What the file itself has to remember: settings of its upkeep, how far a spool or an export has come.
+CREATE TABLE state (
+    name  TEXT PRIMARY KEY,                     -- the module that owns it, a dot, what it is
+    value TEXT NOT NULL                         -- JSON
+) STRICT, WITHOUT ROWID;
 
 CREATE VIEW trace_view AS
 SELECT t.trace_id, t.name, t.status,

@@ -1,0 +1,47 @@
+"""A file of every earlier version opens, keeps what it holds, and ends with the schema of a new file."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import re
+import sqlite3
+
+import pytest
+
+from tracestore.store import Store
+
+_SCHEMAS = sorted((pathlib.Path(__file__).parent / "schemas").glob("version_*.sql"))
+
+
+def _schema_of(path: pathlib.Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {name: _words(sql) for name, sql in rows if not name.startswith("span_text")}
+
+
+def _words(sql: str) -> str:
+    """The text without comments and with nothing said by spaces."""
+    text = re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", sql))
+    return re.sub(r" ?([(),]) ?", r"\1", text).strip()
+
+
+@pytest.mark.parametrize("text", _SCHEMAS, ids=lambda path: path.stem)
+def test_a_file_of_an_earlier_version_becomes_one_of_this_version(
+    text: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(text.read_text(encoding="utf-8"))
+    with Store(new) as store:
+        store.create_experiment("any")
+    with Store(old) as store:
+        store.create_experiment("any")
+        (trace,) = store.search_traces("tags.environment = 'production'")
+
+    assert (trace.info.tags["mlflow.traceName"], trace.data.spans[0].inputs) == (
+        f"recorded by {text.stem.replace('_', ' ')}",
+        {"x": 1},
+    )
+    assert _schema_of(old) == _schema_of(new)
