@@ -13,10 +13,10 @@ import random
 from typing import Any, NamedTuple
 
 import tracestore
-from tracestore.capture.preview import request_preview, response_preview
 from tracestore.encoding import encode
 from tracestore.entities import AssessmentSource, SpanEvent
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
+from tracestore.summary.preview import request_preview, response_preview
 
 SEED = 20_261_120
 USERS = 1_000

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings", "encoding", "ids", "display"),
     ("entities",),
-    ("readable",),
+    ("readable", "summary"),
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),

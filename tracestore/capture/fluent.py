@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from tracestore import frame
-from tracestore.capture.preview import cut
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
 from tracestore.capture.span import LiveSpan, NoOpSpan, current, last_trace_id, log
 from tracestore.encoding import text_of
@@ -33,6 +32,7 @@ from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.runtime import runtime
 from tracestore.storage.writer import Flushed
 from tracestore.store import Store
+from tracestore.summary.preview import cut
 
 if TYPE_CHECKING:
     import os

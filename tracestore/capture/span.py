@@ -18,8 +18,6 @@ import msgspec
 
 from tracestore import ids
 from tracestore.capture import environment
-from tracestore.capture.preview import request_preview, response_preview
-from tracestore.capture.usage import Usage
 from tracestore.encoding import (
     MAX_PAYLOAD_BYTES,
     attribute_value,
@@ -50,6 +48,8 @@ from tracestore.entities.trace import NAME_KEY, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.storage.writer import Writer
+from tracestore.summary.preview import request_preview, response_preview
+from tracestore.summary.usage import Usage
 
 log = logging.getLogger("tracestore")
 

@@ -16,7 +16,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tracestore.capture.preview import request_preview, response_preview
 from tracestore.cli.terminal import heading, preview, safe, safe_block
 from tracestore.cli.traces import state_text, took_text
 from tracestore.display.escape import visible_line
@@ -27,6 +26,7 @@ from tracestore.display.text import bar_text, fit, pad
 from tracestore.display.units import count_text, duration_text, time_text
 from tracestore.entities import Expectation, Feedback, Span, SpanEvent, Trace
 from tracestore.entities.trace import SESSION_KEY, USER_KEY
+from tracestore.summary.preview import request_preview, response_preview
 
 #: Spans that are drawn; --json has them all.
 MAX_SPANS = 1_000
