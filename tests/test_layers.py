@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("capture",),
     ("client", "tracing", "openai"),
+    ("importing",),
     ("__init__",),
     ("cli",),
     ("__main__",),

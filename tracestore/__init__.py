@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tracestore.errors import FilterSyntaxError as FilterSyntaxError
     from tracestore.errors import TracestoreError as MlflowException
     from tracestore.errors import TracestoreError as TracestoreError
+    from tracestore.importing import import_traces as import_traces
     from tracestore.runtime import get_tracking_uri as get_tracking_uri
     from tracestore.runtime import set_tracking_uri as set_tracking_uri
     from tracestore.store import Store as Store
@@ -81,6 +82,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "update_current_trace",
     ),
     "tracestore.client": ("MlflowClient",),
+    "tracestore.importing": ("import_traces",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),
     "tracestore.runtime": ("get_tracking_uri", "set_tracking_uri"),
     "tracestore.store": ("Store",),

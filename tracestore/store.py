@@ -527,6 +527,16 @@ class Store:
         self.writer.reset()
         self.live.clear()  # what the parent has open, the parent ends
 
+    def transact(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job(connection)` on the writing thread in one transaction and return its result.
+
+        For importers and upkeep, which write rows of their own.
+
+        Raises:
+            StoreError: The file can't be written.
+        """
+        return self._write(job)
+
     def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         if self.read_only:
             raise ReadOnlyError(f"{self.path} was opened with read_only=True; open it for writing")

@@ -8,6 +8,7 @@ purpose shows a traceback, and `tracestore --help` imports neither the store nor
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ COMMANDS = {
     "count": _Command("Look", "search", "Count the traces that meet a filter."),
     "stats": _Command("Look", "stats", "Say what is in the file."),
     "explain": _Command("Look", "search", "Say how a search would run."),
+    "import": _Command("Change", "importing", "Read another program's traces into the store."),
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),
@@ -85,7 +87,8 @@ class _Group(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tracestore.cli.{COMMANDS[cmd_name].module}")
-        command: click.Command = getattr(module, cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
