@@ -90,7 +90,9 @@ def test_dictionary_has_mlflows_form(trace: Trace) -> None:
     [feedback, error, expectation] = info["assessments"]
     assert feedback["feedback"] == {"value": 1}
     assert error["feedback"]["error"]["error_code"] == "ValueError"
-    assert expectation["expectation"] == {"value": {"a": 1}}
+    assert expectation["expectation"] == {
+        "serialized_value": {"serialization_format": "JSON_FORMAT", "value": '{"a": 1}'}
+    }
     span = trace.to_dict()["data"]["spans"][0]
     assert set(span) == {
         "trace_id",
@@ -294,7 +296,8 @@ def test_log_level_is_parsed_in_any_case() -> None:
 
 def test_assessment_source_is_normalised_and_checked() -> None:
     assert AssessmentSource("human") == AssessmentSource("HUMAN", "default")
-    assert AssessmentSource("ai_judge", None).source_type == "LLM_JUDGE"
+    with pytest.warns(FutureWarning, match="LLM_JUDGE"):
+        assert AssessmentSource("ai_judge", None).source_type == "LLM_JUDGE"
     with pytest.raises(InvalidArgumentError, match="source_type"):
         AssessmentSource("ROBOT")
     with pytest.raises(InvalidArgumentError, match="AssessmentSource"):

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from tracestore import entities as entities
     from tracestore import openai as openai
     from tracestore import tracing as tracing
+    from tracestore.capture.assessments import delete_assessment as delete_assessment
+    from tracestore.capture.assessments import get_assessment as get_assessment
+    from tracestore.capture.assessments import log_assessment as log_assessment
+    from tracestore.capture.assessments import log_expectation as log_expectation
+    from tracestore.capture.assessments import log_feedback as log_feedback
+    from tracestore.capture.assessments import override_feedback as override_feedback
+    from tracestore.capture.assessments import update_assessment as update_assessment
     from tracestore.capture.decorator import trace as trace
     from tracestore.capture.fluent import count_traces as count_traces
     from tracestore.capture.fluent import create_experiment as create_experiment
@@ -27,9 +34,6 @@ if TYPE_CHECKING:
     from tracestore.capture.fluent import get_experiment_by_name as get_experiment_by_name
     from tracestore.capture.fluent import get_last_active_trace_id as get_last_active_trace_id
     from tracestore.capture.fluent import get_trace as get_trace
-    from tracestore.capture.fluent import log_assessment as log_assessment
-    from tracestore.capture.fluent import log_expectation as log_expectation
-    from tracestore.capture.fluent import log_feedback as log_feedback
     from tracestore.capture.fluent import open as open  # noqa: A004 - as gzip.open
     from tracestore.capture.fluent import search_experiments as search_experiments
     from tracestore.capture.fluent import search_traces as search_traces
@@ -53,6 +57,15 @@ __version__ = "0.1.0"
 
 #: Where each public name lives: module, and its name there where that differs.
 _HOMES: dict[str, tuple[str, ...]] = {
+    "tracestore.capture.assessments": (
+        "delete_assessment",
+        "get_assessment",
+        "log_assessment",
+        "log_expectation",
+        "log_feedback",
+        "override_feedback",
+        "update_assessment",
+    ),
     "tracestore.capture.decorator": ("trace",),
     "tracestore.capture.fluent": (
         "count_traces",
@@ -67,9 +80,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "get_experiment_by_name",
         "get_last_active_trace_id",
         "get_trace",
-        "log_assessment",
-        "log_expectation",
-        "log_feedback",
         "open",
         "search_experiments",
         "search_traces",

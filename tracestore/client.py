@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from tracestore.assessments import A
 from tracestore.capture.fluent import renamed, start_span_no_context
 from tracestore.capture.scope import NO_OP, SpanOptions, start, texts
-from tracestore.capture.span import NO_OP_TRACE_ID, LiveSpan, LiveTrace
+from tracestore.capture.span import LiveSpan, LiveTrace
 from tracestore.entities import (
     AssessmentSource,
     Expectation,
@@ -22,6 +23,7 @@ from tracestore.entities import (
     ViewType,
 )
 from tracestore.errors import InvalidArgumentError, NotFoundError
+from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.runtime import runtime
 from tracestore.settings import path_of_uri
 from tracestore.store import Store
@@ -258,6 +260,8 @@ class MlflowClient:
         """Delete one tag; see Store.delete_trace_tag."""
         self._store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
 
+    # ------------------------------------------------------------------------ assessments
+
     def log_feedback(
         self,
         trace_id: str,
@@ -279,6 +283,36 @@ class MlflowClient:
     ) -> Expectation:
         """Store what the right answer would have been; see Store.log_expectation."""
         return self._store.log_expectation(trace_id, name, value, source, **more)
+
+    def log_assessment(self, trace_id: str, assessment: A) -> A:
+        """Store a Feedback or Expectation; see Store.log_assessment."""
+        return self._store.log_assessment(trace_id, assessment)
+
+    def get_assessment(self, trace_id: str, assessment_id: str) -> Feedback | Expectation:
+        """Return one assessment; see Store.get_assessment."""
+        return self._store.get_assessment(trace_id, assessment_id)
+
+    def update_assessment(self, trace_id: str, assessment_id: str, assessment: A) -> A:
+        """Change an assessment in place; see Store.update_assessment."""
+        return self._store.update_assessment(trace_id, assessment_id, assessment)
+
+    def override_feedback(
+        self,
+        trace_id: str,
+        assessment_id: str,
+        value: Any,
+        rationale: str | None = None,
+        source: AssessmentSource | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Feedback:
+        """Store feedback that takes the place of another; see Store.override_feedback."""
+        return self._store.override_feedback(
+            trace_id, assessment_id, value, rationale, source, metadata
+        )
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        """Delete an assessment; see Store.delete_assessment."""
+        self._store.delete_assessment(trace_id, assessment_id)
 
     # ------------------------------------------------------------------------ experiments
 

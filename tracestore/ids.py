@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import random
 
+#: Id that MLflow gives to traces that are not recorded.
+NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"
+
 _random = random.Random(os.urandom(32))  # noqa: S311 - ids need to be distinct, not secret
 
 

@@ -7,7 +7,6 @@ was recorded before in this process: they flush first, with a deadline.
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import os
 import sqlite3
 import sys
@@ -18,8 +17,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from tracestore import frame, ids
-from tracestore.encoding import clean_text, encode, text_of
+from tracestore import assessments, frame, ids
+from tracestore.assessments import A
+from tracestore.encoding import clean_text, text_of
 from tracestore.entities import (
     AssessmentError,
     AssessmentSource,
@@ -208,9 +208,7 @@ class Store:
         Raises:
             NotFoundError: There is no such trace.
         """
-        running = self.live.get(trace_id)
-        if running is not None:
-            running.announce_open()
+        self._announce(trace_id)
         with self.reading() as connection:
             key = record_rows.key_of(connection, trace_id)
             traces = [] if key is None else list(trace_rows.load_traces(connection, [key]))
@@ -360,27 +358,106 @@ class Store:
             ),
         )
 
-    def log_assessment(self, trace_id: str, assessment: _A) -> _A:
-        """Store a Feedback or Expectation; return a copy with its id, trace and times.
+    def log_assessment(self, trace_id: str, assessment: A) -> A:
+        """Store a Feedback or Expectation; return a copy with its id and trace, and give these to `assessment`.
+
+        The same object may be stored again, and is another assessment then. For a trace that is not recorded
+        (tracing is off) nothing is stored, and `assessment` comes back without an id.
 
         Raises:
-            NotFoundError: There is no such trace.
+            NotFoundError: There is no such trace, or no such assessment to override.
             InvalidArgumentError: `assessment` is of another type, or its name is no text.
         """
-        stored = _prepared(assessment, trace_id)
+        if trace_id is None or trace_id == ids.NO_OP_TRACE_ID:
+            return assessments.checked(assessment)
+        stored = assessments.prepared(assessment, trace_id)
+        value = assessments.encoded_value(stored)
+        self._announce(trace_id)
+        missing = self._write(
+            lambda connection: assessment_rows.insert_assessment(connection, stored, value)
+        )
+        if missing is not None:
+            raise NotFoundError(f"{missing} is not in {self.path}")
+        assessment.trace_id, assessment.assessment_id = trace_id, stored.assessment_id
+        return stored
+
+    def get_assessment(self, trace_id: str, assessment_id: str) -> Feedback | Expectation:
+        """Return one assessment, also one that is overridden.
+
+        Raises:
+            NotFoundError: There is no such trace, or no such assessment of it.
+        """
+        with self.reading() as connection:
+            return self._assessment(connection, trace_id, assessment_id)
+
+    def update_assessment(self, trace_id: str, assessment_id: str, assessment: A) -> A:
+        """Change an assessment in place; return it as it is stored now.
+
+        Name and value (and a feedback's error) become those of `assessment`, its metadata is merged, its
+        rationale counts unless None. Id, span, source and time of creation stay.
+
+        Raises:
+            NotFoundError: There is no such trace, or no such assessment of it.
+            InvalidArgumentError: The stored one is feedback and `assessment` an expectation, or the reverse.
+        """
+        value = assessments.encoded_value(assessments.checked(assessment))
+
+        def update(connection: sqlite3.Connection) -> Any:
+            stored = self._assessment(connection, trace_id, assessment_id)
+            changed = assessments.changed(stored, assessment)
+            assessment_rows.update_assessment(connection, changed, value)
+            return changed
+
+        return self._write(update)  # type: ignore[no-any-return]  # of the type of `assessment`
+
+    def override_feedback(
+        self,
+        trace_id: str,
+        assessment_id: str,
+        value: Any,
+        rationale: str | None = None,
+        source: AssessmentSource | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Feedback:
+        """Store feedback that takes the place of another, which is kept but no longer valid.
+
+        Filters, `Trace.search_assessments` and sums see the new one only; deleting it brings the old one back.
+        Name and span are those of the old one, the source is CODE unless given.
+
+        Raises:
+            NotFoundError: There is no such trace, or no such assessment of it.
+            InvalidArgumentError: It is an expectation; `update_assessment` changes one.
+        """
+        stored = self.get_assessment(trace_id, assessment_id)
+        return self.log_assessment(
+            trace_id, assessments.overriding(stored, value, rationale, source, metadata)
+        )
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        """Delete an assessment; what only it overrode is valid again. Nothing happens where there is none."""
+        self._write(
+            lambda connection: assessment_rows.delete_assessment(
+                connection, trace_id, assessment_id
+            )
+        )
+
+    def _assessment(
+        self, connection: sqlite3.Connection, trace_id: str, assessment_id: str
+    ) -> Feedback | Expectation:
+        found = assessment_rows.find_assessment(connection, trace_id, assessment_id)
+        if found is None:
+            known = record_rows.key_of(connection, trace_id) is not None
+            missing = f"assessment {assessment_id!r} of trace {trace_id!r}"
+            raise NotFoundError(
+                f"{missing if known else f'trace {trace_id!r}'} is not in {self.path}"
+            )
+        return found
+
+    def _announce(self, trace_id: str) -> None:
+        """Have a trace that still runs written as it stands."""
         running = self.live.get(trace_id)
         if running is not None:
             running.announce_open()
-        value = (
-            None
-            if stored.value is None and getattr(stored, "error", None)
-            else encode(stored.value)
-        )
-        if not self._write(
-            lambda connection: assessment_rows.insert_assessment(connection, stored, value)
-        ):
-            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
-        return stored
 
     # ------------------------------------------------------------------------ experiments
 
@@ -557,9 +634,6 @@ class Store:
         return f"Store({self.path!r}{', read_only=True' if self.read_only else ''})"
 
 
-_A = TypeVar("_A", Feedback, Expectation)
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
     from tracestore.filters import functions  # noqa: PLC0415 - not needed by a program that only records
 
@@ -635,32 +709,6 @@ def _tag_key(key: object) -> str:
 
 def _texts(values: dict[str, Any] | None) -> dict[str, str]:
     return {text_of(key): text_of(value) for key, value in (values or {}).items()}
-
-
-def _prepared(assessment: _A, trace_id: str) -> _A:
-    """Return a copy that is ready to be stored."""
-    if not isinstance(assessment, (Feedback, Expectation)):
-        raise InvalidArgumentError(
-            f"assessment is a {type(assessment).__name__}; pass a Feedback or an Expectation"
-        )
-    if not isinstance(assessment.name, str):
-        raise InvalidArgumentError(f"assessment name is {assessment.name!r}; it must be text")
-    now_ms = _now_ms()
-    return dataclasses.replace(
-        assessment,
-        name=clean_text(assessment.name),
-        assessment_id=ids.new_assessment_id(),
-        trace_id=trace_id,
-        metadata=_texts(assessment.metadata) if assessment.metadata else None,
-        source=AssessmentSource(
-            assessment.source.source_type, text_of(assessment.source.source_id)
-        ),
-        span_id=None if assessment.span_id is None else text_of(assessment.span_id),
-        rationale=None if assessment.rationale is None else text_of(assessment.rationale),
-        create_time_ms=assessment.create_time_ms or now_ms,
-        last_update_time_ms=assessment.last_update_time_ms or now_ms,
-        valid=True,
-    )
 
 
 def _now_ms() -> int:

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracestore import frame
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
 from tracestore.capture.span import LiveSpan, NoOpSpan, current, last_trace_id, log
 from tracestore.encoding import text_of
 from tracestore.entities import (
-    AssessmentError,
-    AssessmentSource,
-    Expectation,
     Experiment,
-    Feedback,
     Link,
     PagedList,
     SpanLogLevel,
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-A = TypeVar("A", Feedback, Expectation)
 
 # ------------------------------------------------------------------------------------------ recording
 
@@ -512,62 +507,6 @@ def delete_trace_tag(
         >>> delete_trace_tag(span.trace_id, "draft")
     """
     runtime.store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
-
-
-def log_feedback(
-    *,
-    trace_id: str,
-    name: str = "feedback",
-    value: Any = None,
-    source: AssessmentSource | None = None,
-    error: AssessmentError | BaseException | str | None = None,
-    rationale: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    span_id: str | None = None,
-) -> Feedback:
-    """Store feedback on a trace; see Store.log_feedback.
-
-    Example:
-        >>> with start_span("chat") as span:
-        ...     pass
-        >>> log_feedback(trace_id=span.trace_id, name="helpful", value=True).value
-        True
-    """
-    return runtime.store.log_feedback(
-        trace_id, name, value, source, error, rationale, metadata, span_id
-    )
-
-
-def log_expectation(
-    *,
-    trace_id: str,
-    name: str,
-    value: Any,
-    source: AssessmentSource | None = None,
-    metadata: dict[str, Any] | None = None,
-    span_id: str | None = None,
-) -> Expectation:
-    """Store what the right answer would have been; see Store.log_expectation.
-
-    Example:
-        >>> with start_span("chat") as span:
-        ...     pass
-        >>> log_expectation(trace_id=span.trace_id, name="answer", value="42").value
-        '42'
-    """
-    return runtime.store.log_expectation(trace_id, name, value, source, metadata, span_id)
-
-
-def log_assessment(trace_id: str, assessment: A) -> A:
-    """Store a Feedback or an Expectation; see Store.log_assessment.
-
-    Example:
-        >>> with start_span("chat") as span:
-        ...     pass
-        >>> log_assessment(span.trace_id, Feedback(name="polite", value=True)).name
-        'polite'
-    """
-    return runtime.store.log_assessment(trace_id, assessment)
 
 
 # ------------------------------------------------------------------------------------------ experiments

@@ -46,15 +46,13 @@ from tracestore.entities.span import (
 )
 from tracestore.entities.trace import NAME_KEY, TraceState
 from tracestore.errors import InvalidArgumentError
+from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.storage.writer import Writer
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.summary.usage import Usage
 
 log = logging.getLogger("tracestore")
-
-#: Id that MLflow gives to spans that are not recorded.
-NO_OP_TRACE_ID = "MLFLOW_NO_OP_SPAN_TRACE_ID"
 
 #: The innermost span that runs in this context: a LiveSpan, a NoOpSpan, or None.
 current: contextvars.ContextVar[LiveSpan | NoOpSpan | None] = contextvars.ContextVar(

@@ -1,6 +1,7 @@
-"""Assessments as rows: written one at a time, read by trace.
+"""Assessments as rows: written one at a time, read by trace, changed in place, deleted.
 
-Pure SQL over a connection that somebody else opened, within a transaction that somebody else began.
+Pure SQL over a connection that somebody else opened, within a transaction that somebody else began. Invariant:
+an assessment is valid exactly while no other one of its trace overrides it.
 """
 
 from __future__ import annotations
@@ -16,68 +17,135 @@ from tracestore.entities import AssessmentError, AssessmentSource, Expectation, 
 from tracestore.storage.record_rows import key_of
 from tracestore.storage.schema import SCALAR_LENGTH
 
+_INSERT = """
+    INSERT INTO assessments (assessment_id, trace, span_id, name, kind, value, scalar,
+           source_type, source_id, rationale, metadata, error, create_time_ms, last_update_time_ms,
+           overrides, valid)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"""
+
 
 def insert_assessment(
     connection: sqlite3.Connection, assessment: Feedback | Expectation, value: str | None
-) -> bool:
-    """Store an assessment that has its id, trace and times; False where there is no such trace.
+) -> str | None:
+    """Store an assessment that has its id, trace and times; what it overrides is no longer valid.
 
-    `value` is the encoded value, None where a feedback has an error only.
+    `value` is the encoded value, None where a feedback has an error only. Returns what is missing, as a text:
+    the trace, or the assessment to override; None where it is stored.
     """
     key = key_of(connection, assessment.trace_id or "")
     if key is None:
-        return False
-    error = getattr(assessment, "error", None)
+        return f"trace {assessment.trace_id!r}"
+    overridden = assessment.overrides
+    if overridden is not None and not _invalidate(connection, key, overridden):
+        return f"assessment {overridden!r} of trace {assessment.trace_id!r}"
     connection.execute(
-        "INSERT INTO assessments (assessment_id, trace, span_id, name, kind, value, scalar,"
-        " source_type, source_id, rationale, metadata, error, create_time_ms, last_update_time_ms,"
-        " overrides, valid) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        _INSERT,
         (
             assessment.assessment_id,
             key,
             assessment.span_id,
             assessment.name,
-            "feedback" if isinstance(assessment, Feedback) else "expectation",
+            assessment.kind,
             value,
-            None if value is None else _scalar(msgspec.json.decode(value)),
+            _scalar_of(value),
             assessment.source.source_type,
             assessment.source.source_id,
             assessment.rationale,
             _json_or_none(assessment.metadata),
-            _json_or_none(error),
+            _json_or_none(assessment.error),
             assessment.create_time_ms,
             assessment.last_update_time_ms,
             assessment.overrides,
-            int(assessment.valid is not False),
         ),
     )
+    return None
+
+
+def _invalidate(connection: sqlite3.Connection, trace: int, assessment_id: str) -> bool:
+    sql = "UPDATE assessments SET valid = 0 WHERE trace = ? AND assessment_id = ?"
+    return connection.execute(sql, (trace, assessment_id)).rowcount > 0
+
+
+_UPDATE = """
+    UPDATE assessments
+    SET name = ?, value = ?, scalar = ?, rationale = ?, metadata = ?, error = ?, last_update_time_ms = ?
+    WHERE assessment_id = ?"""
+
+
+def update_assessment(
+    connection: sqlite3.Connection, assessment: Feedback | Expectation, value: str | None
+) -> None:
+    """Write what may change of a stored assessment; `value` as in `insert_assessment`."""
     connection.execute(
-        "UPDATE assessments SET valid = 0 WHERE trace = ? AND assessment_id = ?",
-        (key, assessment.overrides),
+        _UPDATE,
+        (
+            assessment.name,
+            value,
+            _scalar_of(value),
+            assessment.rationale,
+            _json_or_none(assessment.metadata),
+            _json_or_none(assessment.error),
+            assessment.last_update_time_ms,
+            assessment.assessment_id,
+        ),
     )
+
+
+#: Those that override the deleted one override what it overrode: the chain closes over the gap.
+_CLOSE_GAP = "UPDATE assessments SET overrides = ? WHERE trace = ? AND overrides = ?"
+
+_REVIVE = """
+    UPDATE assessments SET valid = 1
+    WHERE trace = :trace AND assessment_id = :overridden
+      AND NOT EXISTS (SELECT 1 FROM assessments WHERE trace = :trace AND overrides = :overridden)"""
+
+
+def delete_assessment(connection: sqlite3.Connection, trace_id: str, assessment_id: str) -> bool:
+    """Delete one assessment; what only it overrode is valid again. False where there is none."""
+    sql = """
+        SELECT a.trace, a.overrides FROM traces AS t JOIN assessments AS a ON a.trace = t.id
+        WHERE t.trace_id = ? AND a.assessment_id = ?"""
+    row = connection.execute(sql, (trace_id, assessment_id)).fetchone()
+    if row is None:
+        return False
+    trace, overridden = row
+    connection.execute("DELETE FROM assessments WHERE assessment_id = ?", (assessment_id,))
+    connection.execute(_CLOSE_GAP, (overridden, trace, assessment_id))
+    connection.execute(_REVIVE, {"trace": trace, "overridden": overridden})
     return True
 
 
-def _scalar(value: Any) -> str | int | float | None:
-    """Return the searchable twin of an assessment's value, None for objects, lists and null."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value[:SCALAR_LENGTH].replace("\0", "␀")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return float(value)
-    return value if isinstance(value, (int, float)) else None
+def _scalar_of(value: str | None) -> str | int | float | None:
+    """Return the searchable twin of an encoded value, None for objects, lists and null."""
+    if value is None:
+        return None
+    scalar = msgspec.json.decode(value)
+    if isinstance(scalar, bool):
+        return "true" if scalar else "false"
+    if isinstance(scalar, str):
+        return scalar[:SCALAR_LENGTH].replace("\0", "␀")
+    if isinstance(scalar, int) and not -(2**63) <= scalar < 2**63:
+        return float(scalar)
+    return scalar if isinstance(scalar, (int, float)) else None
 
 
 def _json_or_none(value: object) -> str | None:
     return None if value is None else encode(value)
 
 
-_ASSESSMENTS = """
-    SELECT a.trace, a.assessment_id, a.span_id, a.name, a.kind, a.value, a.source_type, a.source_id,
-           a.rationale, a.metadata, a.error, a.create_time_ms, a.last_update_time_ms, a.overrides, a.valid
+_COLUMNS = """
+    a.trace, a.assessment_id, a.span_id, a.name, a.kind, a.value, a.source_type, a.source_id,
+    a.rationale, a.metadata, a.error, a.create_time_ms, a.last_update_time_ms, a.overrides, a.valid"""
+
+_OF_TRACES = f"""
+    SELECT {_COLUMNS}
     FROM json_each(?) AS wanted CROSS JOIN assessments AS a ON a.trace = wanted.value
     ORDER BY a.id"""
+
+_ONE = f"""
+    SELECT {_COLUMNS}
+    FROM traces AS t JOIN assessments AS a ON a.trace = t.id
+    WHERE t.trace_id = ? AND a.assessment_id = ?"""
 
 
 def assessments_by_trace(
@@ -85,9 +153,17 @@ def assessments_by_trace(
 ) -> dict[int, list[Sequence[Any]]]:
     """Return the rows of each trace by its key, the oldest first; `wanted` binds a JSON array of keys."""
     found: dict[int, list[Sequence[Any]]] = {}
-    for row in connection.execute(_ASSESSMENTS, wanted):
+    for row in connection.execute(_OF_TRACES, wanted):
         found.setdefault(row[0], []).append(row)
     return found
+
+
+def find_assessment(
+    connection: sqlite3.Connection, trace_id: str, assessment_id: str
+) -> Feedback | Expectation | None:
+    """Return one assessment of a trace, None where there is none."""
+    row = connection.execute(_ONE, (trace_id, assessment_id)).fetchone()
+    return None if row is None else assessment_of(row, trace_id)
 
 
 def assessment_of(row: Sequence[Any], trace_id: str) -> Feedback | Expectation:
