@@ -58,7 +58,7 @@ def test_update_changes_value_and_name_and_keeps_id_span_source_and_creation(
             last_update_time_ms=1_000,
         ),
     )
-    given = Feedback(name="style", value=0.9, metadata={"b": "2", "c": "2"})  # type: ignore[arg-type]
+    given = Feedback(name="style", value=0.9, metadata={"b": "2", "c": "2"})
     updated = tracestore.update_assessment(trace_id, id_of(first), given)
 
     assert (updated.name, updated.value, updated.rationale) == ("style", 0.9, "flat")

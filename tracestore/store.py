@@ -373,11 +373,14 @@ class Store:
         stored = assessments.prepared(assessment, trace_id)
         value = assessments.encoded_value(stored)
         self._announce(trace_id)
-        missing = self._write(
-            lambda connection: assessment_rows.insert_assessment(connection, stored, value)
-        )
-        if missing is not None:
-            raise NotFoundError(f"{missing} is not in {self.path}")
+
+        def insert(connection: sqlite3.Connection) -> bool:
+            if stored.overrides is not None:
+                self._assessment(connection, trace_id, stored.overrides)
+            return assessment_rows.insert_assessment(connection, stored, value)
+
+        if not self._write(insert):
+            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
         assessment.trace_id, assessment.assessment_id = trace_id, stored.assessment_id
         return stored
 

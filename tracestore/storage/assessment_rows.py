@@ -21,23 +21,22 @@ _INSERT = """
     INSERT INTO assessments (assessment_id, trace, span_id, name, kind, value, scalar,
            source_type, source_id, rationale, metadata, error, create_time_ms, last_update_time_ms,
            overrides, valid)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+_INVALIDATE = "UPDATE assessments SET valid = 0 WHERE trace = ? AND assessment_id = ?"
 
 
 def insert_assessment(
     connection: sqlite3.Connection, assessment: Feedback | Expectation, value: str | None
-) -> str | None:
+) -> bool:
     """Store an assessment that has its id, trace and times; what it overrides is no longer valid.
 
-    `value` is the encoded value, None where a feedback has an error only. Returns what is missing, as a text:
-    the trace, or the assessment to override; None where it is stored.
+    `value` is the encoded value, None where a feedback has an error only. False where there is no such trace.
     """
     key = key_of(connection, assessment.trace_id or "")
     if key is None:
-        return f"trace {assessment.trace_id!r}"
-    overridden = assessment.overrides
-    if overridden is not None and not _invalidate(connection, key, overridden):
-        return f"assessment {overridden!r} of trace {assessment.trace_id!r}"
+        return False
     connection.execute(
         _INSERT,
         (
@@ -56,14 +55,11 @@ def insert_assessment(
             assessment.create_time_ms,
             assessment.last_update_time_ms,
             assessment.overrides,
+            int(assessment.valid is not False),
         ),
     )
-    return None
-
-
-def _invalidate(connection: sqlite3.Connection, trace: int, assessment_id: str) -> bool:
-    sql = "UPDATE assessments SET valid = 0 WHERE trace = ? AND assessment_id = ?"
-    return connection.execute(sql, (trace, assessment_id)).rowcount > 0
+    connection.execute(_INVALIDATE, (key, assessment.overrides))
+    return True
 
 
 _UPDATE = """
