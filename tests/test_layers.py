@@ -99,7 +99,7 @@ def test_the_parser_sees_imports_wherever_they_are() -> None:
     assert "tracestore.display" in set(
         imports_of(pathlib.Path("entities/trace.py"))
     )  # in a function
-    assert "tracestore.capture.fluent" in set(imports_of(pathlib.Path("tracing.py")))
+    assert "tracestore.capture.fluent" in set(imports_of(pathlib.Path("tracing/__init__.py")))
     assert "tracestore.store" not in set(imports_of(pathlib.Path("__init__.py")))  # for types only
 
 

@@ -18,6 +18,7 @@ from tracestore.store import Store
 GOOD: dict[str, tuple[str, Any]] = {
     "path": ("sqlite:///some/traces.db", "some/traces.db"),
     "experiment_name": ("mine", "mine"),
+    "destination": ("7", "7"),
     "experiment_id": ("7", "7"),
     "async_logging": ("False", False),
     "queue_size": ("5", 5),
@@ -38,6 +39,7 @@ BAD: dict[str, list[str]] = {
         "file:./mlruns",
     ],
     "experiment_name": ["", "  "],
+    "destination": ["", "catalog.schema", "-1"],
     "experiment_id": ["", "x", "-1", "1.5", str(2**63)],
     "async_logging": ["", "maybe", "2"],
     "queue_size": ["", "0", "-5", "many", "1.5"],

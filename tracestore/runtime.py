@@ -6,6 +6,7 @@ not wait for more than it needs.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import threading
@@ -16,9 +17,14 @@ from tracestore.entities import Experiment
 from tracestore.entities.span import exception_message
 from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.settings import Settings
-from tracestore.store import Store
+from tracestore.store import Store, experiment_key
 
 log = logging.getLogger("tracestore")
+
+#: The experiment that traces of this context go to, whatever else is set.
+local_destination: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "tracestore_destination", default=None
+)
 
 
 class Runtime:
@@ -34,6 +40,10 @@ class Runtime:
         self._store: Store | None = None
         self._experiment: int | None = None
         self._model_metadata: dict[str, str] | None = None
+        #: The experiment that new traces go to, whichever is the active one.
+        self.destination: int | None = None
+        #: Whether a notebook shows the traces of the cell that has just run.
+        self.notebook_display = True
         #: False while tracing is switched off.
         self.enabled = True
         #: The id of the trace whose root ended last, in any thread.
@@ -78,9 +88,16 @@ class Runtime:
 
         Never asks the file: that is the writer's business.
         """
+        destination = local_destination.get()
+        if destination is None:
+            destination = self.destination
+        if destination is not None:
+            return destination
+        settings = self.settings
+        if settings.destination is not None:
+            return int(settings.destination)
         if self._experiment is not None:
             return self._experiment
-        settings = self.settings
         return settings.experiment_name or int(settings.experiment_id or 0)
 
     @property
@@ -115,6 +132,7 @@ class Runtime:
         with self._lock:
             store = self._store
             self._forget()
+            local_destination.set(None)
         if store is not None:
             store.close()
 
@@ -151,7 +169,24 @@ class Runtime:
             if experiment.lifecycle_stage != "active":
                 raise InvalidArgumentError(f"experiment {experiment_id!r} is deleted")
         self._experiment = int(experiment.experiment_id)
+        self.set_destination(None)
         return experiment
+
+    def set_destination(self, experiment_id: str | None, *, context_local: bool = False) -> None:
+        """Have new traces go to an experiment, whichever is the active one; None: to the active one.
+
+        Args:
+            experiment_id: A decimal number.
+            context_local: Only those of this context (thread or asyncio task).
+
+        Raises:
+            InvalidArgumentError: The id is no decimal number.
+        """
+        experiment = None if experiment_id is None else experiment_key(experiment_id)
+        if context_local or experiment is None:
+            local_destination.set(experiment)
+        if not context_local:
+            self.destination = experiment
 
     def failed(self, kind: str, error: BaseException) -> None:
         """Count a failure of recording; log the first of its kind."""

@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     sampling_ratio: float = 1.0
     experiment_name: str | None = None
     experiment_id: str | None = None
+    destination: str | None = None
     active_model_id: str | None = None
     index_text: bool = True
 
@@ -180,6 +181,13 @@ SPECIFICATIONS = (
         _ratio,
         "a number from 0.0 to 1.0",
         "Share of traces that are recorded, decided when the root span starts",
+    ),
+    Specification(
+        "destination",
+        ("TRACESTORE_DESTINATION", "MLFLOW_TRACING_DESTINATION"),
+        _experiment_id,
+        "a decimal number",
+        "The experiment, by id, that traces are recorded into whichever is the active one",
     ),
     Specification(
         "active_model_id",

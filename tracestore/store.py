@@ -282,7 +282,7 @@ class Store:
             raise InvalidArgumentError(
                 "max_traces goes with max_timestamp_millis and is at least 1"
             )
-        experiment = _experiment_key(experiment_id)
+        experiment = experiment_key(experiment_id)
 
         def delete(connection: sqlite3.Connection) -> int:
             if max_timestamp_millis is not None:
@@ -515,7 +515,7 @@ class Store:
         """Return an experiment by id; NotFoundError where there is none."""
         with self.reading() as connection:
             found = experiment_rows.find_experiments(
-                connection, "id = ?", (_experiment_key(experiment_id),)
+                connection, "id = ?", (experiment_key(experiment_id),)
             )
         if not found:
             raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
@@ -681,10 +681,11 @@ def _experiments(ids: Sequence[str] | None) -> tuple[int, ...] | None:
         )
     if ids is not None and not isinstance(ids, Iterable):
         raise InvalidArgumentError(f"experiment_ids is {ids!r}; it must be a list of ids")
-    return None if ids is None else tuple(_experiment_key(experiment_id) for experiment_id in ids)
+    return None if ids is None else tuple(experiment_key(experiment_id) for experiment_id in ids)
 
 
-def _experiment_key(experiment_id: str) -> int:
+def experiment_key(experiment_id: str) -> int:
+    """Return an experiment's number; InvalidArgumentError for anything but a decimal number."""
     try:
         key = int(experiment_id)
     except (TypeError, ValueError):

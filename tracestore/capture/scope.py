@@ -13,7 +13,15 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from tracestore import ids
-from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, current, last_trace_id, moment_ns
+from tracestore.capture.span import (
+    LiveSpan,
+    LiveTrace,
+    NoOpSpan,
+    RemoteParent,
+    current,
+    last_trace_id,
+    moment_ns,
+)
 from tracestore.encoding import text_of
 from tracestore.entities import Link, SpanLogLevel, SpanType
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
@@ -33,6 +41,12 @@ class TraceContext(NamedTuple):
 _NO_CONTEXT = TraceContext({}, {}, None)
 _context: contextvars.ContextVar[TraceContext] = contextvars.ContextVar(
     "tracestore_context", default=_NO_CONTEXT
+)
+
+
+#: What a trace that starts in this context is a part of: a span of another process.
+remote_parent: contextvars.ContextVar[RemoteParent | None] = contextvars.ContextVar(
+    "tracestore_remote_parent", default=None
 )
 
 
@@ -153,11 +167,9 @@ def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | Non
     context = _context.get()
     if not (runtime.enabled if context.enabled is None else context.enabled):
         return None
-    ratio = options.sampling_ratio
-    if ratio is None:
-        ratio = runtime.settings.sampling_ratio
-    if ratio < 1.0 and ids.chance() >= ratio:
-        return None
+    remote = remote_parent.get()
+    if remote is None and not _is_sampled(options.sampling_ratio):
+        return None  # where there is a remote parent, the process that began the trace has decided
     store = runtime.store
     experiment = _experiment(options.experiment_id)
     metadata = {**runtime.model_metadata, **context.metadata, **root.get("metadata", {})}
@@ -165,9 +177,14 @@ def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | Non
         metadata["mlflow.sourceRun"] = text_of(options.run_id)
     tags = {**context.tags, **root.get("tags", {})}
     tags.pop(NAME_KEY, None)  # a trace is called what its root is called, until somebody renames it
-    trace = LiveTrace(store.writer, store.live, experiment, metadata, tags)
+    trace = LiveTrace(store.writer, store.live, experiment, metadata, tags, remote)
     trace.on_end = _trace_ended
     return trace
+
+
+def _is_sampled(ratio: float | None) -> bool:
+    ratio = runtime.settings.sampling_ratio if ratio is None else ratio
+    return ratio >= 1.0 or ids.chance() < ratio
 
 
 def _experiment(experiment_id: str | None) -> int | str:

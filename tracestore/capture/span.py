@@ -12,12 +12,13 @@ import contextvars
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tracestore import ids
 from tracestore.capture import environment
+from tracestore.capture.processing import PROCESSORS, process
 from tracestore.encoding import (
     MAX_PAYLOAD_BYTES,
     attribute_value,
@@ -67,6 +68,13 @@ last_trace_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 _clock = time.perf_counter_ns
 
 
+class RemoteParent(NamedTuple):
+    """A span of another process that spans of this one are recorded under."""
+
+    trace_id: str
+    span_id: str
+
+
 class LiveTrace:
     """A trace that is being recorded. Belongs to no thread: fields are set whole, never mended in place.
 
@@ -76,10 +84,12 @@ class LiveTrace:
             no duration is wrong because the wall clock was set meanwhile.
         open_spans: Spans by id that have not ended.
         announced: Whether the writer has been told of it.
+        remote: The span of another process that the root is below; the trace as a whole is that process's.
     """
 
     __slots__ = (
         "_end_ns",
+        "_key",
         "_left_over",
         "_written_open",
         "announced",
@@ -91,6 +101,7 @@ class LiveTrace:
         "offset_ns",
         "on_end",
         "open_spans",
+        "remote",
         "reporting",
         "request_preview",
         "response_preview",
@@ -108,6 +119,7 @@ class LiveTrace:
         experiment: int | str,
         metadata: dict[str, str],
         tags: dict[str, str],
+        remote: RemoteParent | None = None,
     ) -> None:
         self.writer = writer
         self.live = live
@@ -116,7 +128,9 @@ class LiveTrace:
         self.tags = tags
         now_ns = time.time_ns()
         self.offset_ns = now_ns - _clock()
-        self.trace_id = ids.new_trace_id(now_ns // 1_000_000)
+        self.remote = remote
+        self.trace_id = ids.new_trace_id(now_ns // 1_000_000) if remote is None else remote.trace_id
+        self._key = self.trace_id
         self.name: str | None = None
         self.state: str | None = None
         self.client_request_id: str | None = None
@@ -135,7 +149,11 @@ class LiveTrace:
         """Take note of the root span, and let the writer watch over the trace from now on."""
         self.root = root
         self.name = root.name
-        self.live[self.trace_id] = self
+        if self.remote is not None:
+            root.parent_id = self.remote.span_id
+            if self.trace_id in self.live:  # another part of the same trace runs here too
+                self._key = f"{self.trace_id}/{root.span_id}"
+        self.live[self._key] = self
         if self.writer.dormant:
             self.writer.rouse()
         root.start_time_ns = (
@@ -178,7 +196,7 @@ class LiveTrace:
             if self.on_end is not None:
                 self.on_end(self)
         if self.has_ended and not self.open_spans:
-            self.live.pop(self.trace_id, None)
+            self.live.pop(self._key, None)
 
     def leave_over(self, span: LiveSpan, exception: BaseException | None) -> None:
         """Put off the end of a span, where the stack has no room for it, until the root span ends."""
@@ -209,7 +227,7 @@ class LiveTrace:
         for span in list(self.open_spans.values()):
             if span.start_time_ns <= before_ns and span.span_id not in self._written_open:
                 self._written_open.add(span.span_id)
-                records.append(span.record())
+                records.append(span.outline() if PROCESSORS else span.record())
         if records and not self.announced:
             self.announced = True
             records.insert(0, self)
@@ -238,20 +256,23 @@ class LiveTrace:
         root = self.root
         start_ns, end_ns = root.start_time_ns, self._end_ns
         usage = self._used() if self.reporting else None
+        # What span processors have not seen is not shown.
+        inputs = None if PROCESSORS and end_ns is None else root.inputs_json
         return TraceRecord(
             trace_id=self.trace_id,
             experiment=self.experiment,
             start_time_ms=start_ns // 1_000_000,
-            name=self.name,
+            name=None if self.remote is not None and end_ns is None else self.name,
             status=self._status(),
             duration_ms=None if end_ns is None else (end_ns - start_ns) // 1_000_000,
             client_request_id=self.client_request_id,
             usage={} if usage is None else usage.tokens(),
             cost={} if usage is None else usage.cost(),
-            request_preview=self.request_preview or request_preview(root.inputs_json),
+            request_preview=self.request_preview or request_preview(inputs),
             response_preview=self.response_preview or response_preview(root.outputs_json),
             tags=dict(self.tags),
             metadata={**environment.metadata(), **self.metadata},
+            is_part=self.remote is not None,
         )
 
     def _status(self) -> str:
@@ -435,7 +456,11 @@ class LiveSpan(Span):
         if self._status_code == "UNSET":
             self._status_code = "OK"
         trace = self._trace
-        self.end_time_ns = _clock() + trace.offset_ns if end_time_ns is None else end_time_ns
+        if end_time_ns is None:
+            end_time_ns = _clock() + trace.offset_ns
+        if PROCESSORS:
+            process(self)
+        self.end_time_ns = end_time_ns
         trace.span_ended(self, self.record())
 
     def _end_with(self, status: SpanStatus | SpanStatusCode | str) -> None:
@@ -443,6 +468,17 @@ class LiveSpan(Span):
             self.set_status(status)
         except InvalidArgumentError as error:
             log.warning("span %r ends without the status it was given: %s", self.name, error)
+
+    def withhold(self, reason: str) -> None:
+        """Take out all content: what is left are name, type, status, times, and why."""
+        self._inputs = self._outputs = self._events = self._links = None
+        self._status_message = self._error = None
+        self._attributes = {"tracestore.withheld": reason}
+        self._trace.reporting.pop(self.span_id, None)
+
+    def outline(self) -> SpanRecord:
+        """Return the span as `record` does, without content."""
+        return (*self.record()[:6], None, self.start_time_ns, self.end_time_ns, *(None,) * 6)
 
     def record(self) -> SpanRecord:
         """Return the span as it stands, as a tuple in the order of `records.SPAN_FIELDS`."""

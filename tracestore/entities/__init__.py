@@ -26,6 +26,7 @@ from tracestore.entities.trace import (
     TraceLocation,
     TraceState,
 )
+from tracestore.entities.trace_location import MlflowExperimentLocation
 
 __all__ = [
     "Assessment",
@@ -36,6 +37,7 @@ __all__ = [
     "Experiment",
     "Feedback",
     "Link",
+    "MlflowExperimentLocation",
     "PagedList",
     "Span",
     "SpanEvent",

@@ -102,6 +102,9 @@ class TraceRecord(NamedTuple):
     response_preview: str | None
     tags: Mapping[str, str]
     metadata: Mapping[str, str]
+    is_part: bool = (
+        False  # of a trace that another process began, whose word on the whole goes before
+    )
 
 
 def write_records(
@@ -117,10 +120,13 @@ def write_records(
     if traces:
         resources = _resources_of(connection, traces)
         experiments = keys_of_experiments(connection, {t.experiment for t in traces})
-        rows = [_trace_row(t, keys[t.trace_id], experiments, resources) for t in traces]
-        insert(connection, _TRACES, rows)
-        insert(connection, TAGS, list(_tag_rows(traces, keys)))
-        insert(connection, METADATA, list(_metadata_rows(traces, keys)))
+        parts = [trace for trace in traces if trace.is_part]
+        wholes = [trace for trace in traces if not trace.is_part] if parts else traces
+        for some, (to_traces, to_tags, to_metadata) in ((parts, _PART), (wholes, _WHOLE)):
+            rows = [_trace_row(t, keys[t.trace_id], experiments, resources) for t in some]
+            insert(connection, to_traces, rows)
+            insert(connection, to_tags, list(_tag_rows(some, keys)))
+            insert(connection, to_metadata, list(_metadata_rows(some, keys)))
     span_rows, index = _span_rows(spans, keys)
     insert(connection, _SPANS, span_rows)
     insert(connection, _SPAN_ATTRIBUTES, list(index))
@@ -179,6 +185,20 @@ TAGS = _Insert("INSERT OR REPLACE INTO tags", 3)
 
 
 METADATA = _Insert("INSERT OR REPLACE INTO metadata", 3)
+
+
+_WHOLE = (_TRACES, TAGS, METADATA)
+
+
+#: A part adds what is not there, and completes the row that a part has made: it has no name while it runs.
+_PART = (
+    _TRACES._replace(
+        tail=f"""ON CONFLICT (id) DO UPDATE SET {_replaced(_TRACE_COLUMNS[2:])}
+        WHERE traces.status = 'IN_PROGRESS' AND traces.name IS NULL"""
+    ),
+    _Insert("INSERT OR IGNORE INTO tags", 3),
+    _Insert("INSERT OR IGNORE INTO metadata", 3),
+)
 
 
 _SPAN_COLUMNS = (

@@ -1,0 +1,78 @@
+"""Where a trace belongs. Here that is always an experiment of the file; MLflow's other places are Databricks's."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tracestore.errors import InvalidArgumentError
+
+
+class TraceLocationType(str, enum.Enum):
+    """What kind of place a trace belongs to; in this package always MLFLOW_EXPERIMENT."""
+
+    TRACE_LOCATION_TYPE_UNSPECIFIED = "TRACE_LOCATION_TYPE_UNSPECIFIED"
+    MLFLOW_EXPERIMENT = "MLFLOW_EXPERIMENT"
+    INFERENCE_TABLE = "INFERENCE_TABLE"
+    UC_SCHEMA = "UC_SCHEMA"
+    UC_TABLE_PREFIX = "UC_TABLE_PREFIX"
+
+
+class TraceLocationBase(msgspec.Struct, frozen=True):
+    """What every place is; `tracing.set_destination` and `trace_destination` take one."""
+
+
+class MlflowExperimentLocation(TraceLocationBase, frozen=True):
+    """An experiment, by its id: a decimal number as text."""
+
+    experiment_id: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return MLflow 3's dictionary form."""
+        return {"experiment_id": self.experiment_id}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MlflowExperimentLocation:
+        """Return the location that `to_dict` made `data` of."""
+        return cls(str(data["experiment_id"]))
+
+
+class TraceLocation(TraceLocationBase, frozen=True):
+    """The place of a stored trace: `type` says which of the other fields is set."""
+
+    type: TraceLocationType
+    mlflow_experiment: MlflowExperimentLocation | None = None
+
+    @classmethod
+    def from_experiment_id(cls, experiment_id: str) -> TraceLocation:
+        """Return the location that is an experiment."""
+        return cls(TraceLocationType.MLFLOW_EXPERIMENT, MlflowExperimentLocation(experiment_id))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return MLflow 3's dictionary form."""
+        if self.mlflow_experiment is None:
+            return {"type": self.type.value}
+        return {
+            "type": self.type.value,
+            "mlflow_experiment": self.mlflow_experiment.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TraceLocation:
+        """Return the location that `to_dict`, here or in MLflow 3, made `data` of.
+
+        Raises:
+            InvalidArgumentError: It is no experiment.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("mlflow_experiment"), Mapping):
+            raise InvalidArgumentError(
+                f"trace location is {data!r:.200}; tracestore knows experiments only, "
+                "such as TraceLocation.from_experiment_id('0')"
+            )
+        return cls(
+            TraceLocationType(data.get("type", "MLFLOW_EXPERIMENT")),
+            MlflowExperimentLocation.from_dict(data["mlflow_experiment"]),
+        )
