@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),
-    ("frame", "assessments"),
+    ("frame", "assessments", "upkeep"),
     ("store",),
     ("runtime",),
     ("capture",),

@@ -7,6 +7,7 @@ was recorded before in this process: they flush first, with a deadline.
 from __future__ import annotations
 
 import atexit
+import datetime as dt
 import os
 import sqlite3
 import sys
@@ -15,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tracestore import assessments, frame, ids
 from tracestore.assessments import A
@@ -39,9 +40,15 @@ from tracestore.errors import (
 )
 from tracestore.storage import assessment_rows, experiment_rows, indexer, record_rows, trace_rows
 from tracestore.storage.connection import is_store
-from tracestore.storage.database import Database
+from tracestore.storage.database import Database, IdleWork
 from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
+from tracestore.upkeep.file import File, Progress, silent
+from tracestore.upkeep.standing import StandingLimits
+
+if TYPE_CHECKING:
+    from tracestore.upkeep.limits import Limits
+    from tracestore.upkeep.prune import Pruned
 
 T = TypeVar("T")
 
@@ -94,12 +101,17 @@ class Store:
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
         self.read_only = read_only
-        self._database = Database(
-            self.path, read_only=read_only, index_text=index_text, prepare=_prepare
-        )
-        self.writer = Writer(self._database, queue_size, retry_timeout_s)
         #: Traces of this process that have not ended, by id.
         self.live: dict[str, Recording] = {}
+        self._limits = StandingLimits(self.live)
+        self._database = Database(
+            self.path,
+            read_only=read_only,
+            index_text=index_text,
+            prepare=_prepare,
+            idle_work=(IdleWork(self._limits.has_work, self._limits.do_some),),
+        )
+        self.writer = Writer(self._database, queue_size, retry_timeout_s)
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
         self.writer.on_start = _close_with_process_pool
@@ -581,6 +593,91 @@ class Store:
             pass
         return self._write(indexer.indexed_to) - begun
 
+    # ------------------------------------------------------------------------ upkeep
+
+    def prune(
+        self,
+        *,
+        older_than: str | float | dt.timedelta | None = None,
+        max_traces: int | None = None,
+        max_bytes: str | int | None = None,
+        keep: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the name of what it is
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> Pruned:
+        """Delete traces that break a limit, the oldest first, and give their space back to the disk.
+
+        Others go on recording: the file is held for about 25 ms at a time. Traces in progress stay, unless
+        they started more than a day ago and this process does not record them. Interrupted, it has deleted
+        the oldest; call it again. A limit that `keep` is in the way of is not reached.
+
+        Args:
+            older_than: Delete what started longer ago: "30d", "12h", seconds or a timedelta.
+            max_traces: Delete until no more than so many are left, of those that meet `filter`.
+            max_bytes: Delete until what the file holds takes no more than this: bytes, "500 MB", "2GiB".
+            keep: A filter, such as "feedback.correct IS NOT NULL". What meets it stays.
+            filter: Delete only what meets it; without a limit, all of that.
+            dry_run: Change nothing, only say what would go. For `max_bytes` that is an estimate.
+            progress: Called as progress(phase, done, total).
+
+        Raises:
+            InvalidArgumentError: An argument can't be read, or nothing says what is to go.
+            FilterSyntaxError: A filter can't be read.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.prune(older_than="30d", keep="feedback.correct IS NOT NULL").traces
+            0
+        """
+        from tracestore.upkeep import limits, prune  # noqa: PLC0415 - rarely needed
+
+        given = limits.read_limits(older_than, max_traces, max_bytes, keep, filter)
+        if self.read_only and not dry_run:
+            raise _read_only(self.path)
+        return prune.prune(self._file(), given, progress, dry_run=dry_run)
+
+    def set_retention(
+        self,
+        *,
+        older_than: str | float | dt.timedelta | None = None,
+        max_traces: int | None = None,
+        max_bytes: str | int | None = None,
+        keep: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the name of what it is
+    ) -> Limits | None:
+        """Set what `prune` shall do by itself; without arguments: nothing. Return it.
+
+        The limits are kept in the file. Every process that records into it looks once a minute, when it has
+        nothing to write, and deletes in steps of about 25 ms.
+
+        Raises:
+            InvalidArgumentError: As `prune`.
+            FilterSyntaxError: A filter can't be read.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.set_retention(older_than="90d", max_bytes="2 GB").max_bytes
+            2000000000
+        """
+        from tracestore.upkeep import limits, retention  # noqa: PLC0415 - rarely needed
+
+        given = (older_than, max_traces, max_bytes, keep, filter)
+        found = None if given == (None,) * 5 else limits.read_limits(*given)
+        self._write(lambda connection: retention.write(connection, found))
+        self._limits.check_soon()
+        return found
+
+    def get_retention(self) -> Limits | None:
+        """Return what `set_retention` set, by whatever process; None where nothing is."""
+        from tracestore.upkeep import retention  # noqa: PLC0415 - rarely needed
+
+        with self.reading() as connection:
+            return retention.read(connection)
+
+    def _file(self) -> File:
+        return File(self.path, self.reading, self._write, self.live)
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued and what is open, within `timeout_s`, and close the file; True if all is written.
 
@@ -619,7 +716,7 @@ class Store:
 
     def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         if self.read_only:
-            raise ReadOnlyError(f"{self.path} was opened with read_only=True; open it for writing")
+            raise _read_only(self.path)
         return self.writer.run(job)  # type: ignore[no-any-return]  # whatever the job returns
 
     def __enter__(self) -> Store:  # noqa: PYI034 - Self is from 3.11 on
@@ -635,6 +732,10 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({self.path!r}{', read_only=True' if self.read_only else ''})"
+
+
+def _read_only(path: str) -> ReadOnlyError:
+    return ReadOnlyError(f"{path} was opened with read_only=True; open it for writing")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -49,6 +49,10 @@ COMMANDS = {
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),
+    "prune": _Command(
+        "Upkeep", "prune", "Delete traces that are old or too many, the oldest first."
+    ),
+    "retention": _Command("Upkeep", "prune", "Say or set what is deleted without being asked."),
 }
 
 _EPILOG = """\b

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from tracestore.errors import ReadOnlyError
 from tracestore.storage import connection as connections
@@ -45,6 +45,18 @@ class TraceSource(Protocol):
         """Return the trace as a whole as it stands."""
 
 
+class IdleWork(NamedTuple):
+    """Something that can wait until there is nothing to write.
+
+    Attributes:
+        has_work: Whether there is something to do; asked outside of a transaction, so it may read for a while.
+        do_some: Does a little of it, a few milliseconds, in a transaction.
+    """
+
+    has_work: Callable[[sqlite3.Connection], bool]
+    do_some: Callable[[sqlite3.Connection], object]
+
+
 class Database:
     """One store's file. See the module for which thread may call what."""
 
@@ -55,10 +67,12 @@ class Database:
         read_only: bool = False,
         index_text: bool = True,
         prepare: Callable[[sqlite3.Connection], None] = lambda _connection: None,
+        idle_work: Sequence[IdleWork] = (),
     ) -> None:
         self.path = path
         self.read_only = read_only
-        self._index_text = index_text
+        indexing = (IdleWork(indexer.has_work, indexer.index_some),) if index_text else ()
+        self._idle_work = (*idle_work, *indexing)
         self._prepare = prepare
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
@@ -106,15 +120,17 @@ class Database:
             self._writer = None
 
     def idle(self) -> bool:
-        """Index a little of the text that is not indexed yet; return whether more remains."""
-        if self._writer is None or not self._index_text or identity(self.path) != self._file:
+        """Do a little of the idle work, the first that has any; return whether more remains."""
+        if self._writer is None or identity(self.path) != self._file:
             return False
         # Not through `run`, which makes a new file where there is none: nobody has recorded anything.
         with translated_errors(self.path):
-            if not indexer.has_work(self._writer):
-                return False
-            with transaction(self._writer):
-                return indexer.index_some(self._writer)
+            for work in self._idle_work:
+                if work.has_work(self._writer):
+                    with transaction(self._writer):
+                        work.do_some(self._writer)
+                    return True  # or something else has work: the next call finds out
+        return False
 
     @staticmethod
     def is_transient(error: BaseException) -> bool:
@@ -144,11 +160,16 @@ class Database:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a reading connection to the block, which takes its results whole before it ends."""
+        """Lend a reading connection to the block, which takes its results whole before it ends.
+
+        All that the block reads is of one moment.
+        """
         file, connection = self._borrow()
         try:
             with translated_errors(self.path):
+                connection.execute("BEGIN")
                 yield connection
+                connection.execute("COMMIT")
         except BaseException:
             connection.close()  # a statement may be half read: that would pin the WAL
             raise

@@ -3,7 +3,8 @@
 An FTS5 table without content (https://www.sqlite.org/fts5.html#the_trigram_tokenizer): for each block of
 SPANS_PER_BLOCK spans, numbered in the order of writing, which runs of three characters occur, folded. It only
 says which spans are worth a look; a search looks at those and at all that is newer than `text_progress`, so
-its answer is exact at all times, and what is left in the index of deleted spans does no harm.
+its answer is exact at all times, and what is left in the index of deleted spans does no harm. An entry can't be
+taken out of such a table, so once most of it is about deleted spans it is made anew.
 
 Blocks of eight spans of 1.4 KB and no positions took 0.28 of the bytes of 13 MB of source code, 0.33 of 5 MB and
 0.58 of 0.8 MB, at 11 MB a second; blocks of four 0.38, 0.43 and 0.64.
@@ -38,7 +39,7 @@ def can_index(connection: sqlite3.Connection) -> bool:
 def has_work(connection: sqlite3.Connection) -> bool:
     """Whether there is a block to index, and an FTS5 to do it with. About 10 µs."""
     done, end = _range(connection)
-    return done < end and can_index(connection)
+    return (done < end or _is_stale(connection)) and can_index(connection)
 
 
 def indexed_to(connection: sqlite3.Connection) -> int:
@@ -61,6 +62,8 @@ def index_some(connection: sqlite3.Connection) -> bool:
     """Index the next blocks, in the transaction that the caller began; return whether more remain."""
     if not can_index(connection):
         return False
+    if _is_stale(connection):
+        _begin_anew(connection)
     connection.execute(_CREATE)
     done, end = _range(connection)
     deadline = time.monotonic() + STEP_S
@@ -78,6 +81,45 @@ def index_some(connection: sqlite3.Connection) -> bool:
         done = until
     connection.execute("UPDATE text_progress SET indexed_to = ?", (done,))
     return bool(done < end)
+
+
+#: Deleted spans that are in the index at least before it is made anew.
+STALE_SPANS = 10_000
+
+_STALE = "text_index.deleted_spans"
+
+
+def forget_spans(connection: sqlite3.Connection, spans: int) -> None:
+    """Note that so many spans were deleted."""
+    # The ids of the newest spans are given again once those are gone: to spans that are not indexed yet.
+    connection.execute(
+        "UPDATE text_progress SET indexed_to = min(indexed_to,"
+        " (SELECT ifnull(max(id), 0) + 1 FROM spans) / ? * ?)",
+        (SPANS_PER_BLOCK, SPANS_PER_BLOCK),
+    )
+    connection.execute(
+        "INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        (_STALE, str(spans)),
+    )
+
+
+def _is_stale(connection: sqlite3.Connection) -> bool:
+    """Whether more deleted spans than others are in the index."""
+    row = connection.execute("SELECT value FROM state WHERE name = ?", (_STALE,)).fetchone()
+    deleted = 0 if row is None else int(row[0])
+    if deleted < STALE_SPANS:
+        return False
+    done, first = connection.execute(
+        "SELECT indexed_to, (SELECT ifnull(min(id), 0) FROM spans) FROM text_progress"
+    ).fetchone()
+    # Those in the index that are left have ids from `first` on: at most so many.
+    return bool(deleted > done - first)
+
+
+def _begin_anew(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP TABLE IF EXISTS span_text")
+    connection.execute("UPDATE text_progress SET indexed_to = 0")
+    connection.execute("DELETE FROM state WHERE name = ?", (_STALE,))
 
 
 def _blocks(

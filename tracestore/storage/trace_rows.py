@@ -15,6 +15,7 @@ import msgspec
 
 from tracestore.entities import Span, Trace, TraceData, TraceInfo, TraceLocation, TraceState
 from tracestore.entities.trace import COST_KEY, NAME_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY
+from tracestore.storage import indexer
 from tracestore.storage.assessment_rows import assessment_of, assessments_by_trace
 from tracestore.storage.record_rows import (
     METADATA,
@@ -26,7 +27,7 @@ from tracestore.storage.record_rows import (
     insert,
     key_of,
 )
-from tracestore.storage.schema import ID_BITS, SESSION_KEY, SPANS_PER_BLOCK, USER_KEY
+from tracestore.storage.schema import ID_BITS, SESSION_KEY, USER_KEY
 
 
 def keys_up_to(
@@ -81,30 +82,48 @@ def delete_tag(connection: sqlite3.Connection, trace_id: str, name: str) -> bool
     return connection.execute(sql, (trace_id, name)).rowcount > 0
 
 
+def ids_of(connection: sqlite3.Connection, keys: Sequence[int]) -> list[tuple[str, int]]:
+    """Return (trace_id, key) of each key that is there."""
+    sql = "SELECT t.trace_id, t.id FROM json_each(?) AS wanted JOIN traces AS t ON t.id = wanted.value"
+    return connection.execute(sql, (_json_array(keys),)).fetchall()
+
+
+#: Traces deleted by one statement for each table; more bind no faster.
+_DELETED_TRACES = 1_000
+
+
 def delete_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> int:
-    """Delete traces by key with everything of theirs; return how many there were."""
-    deleted = 0
-    for chunk in chunks(keys, 200):
-        marks = ",".join("?" * len(chunk))
-        index: set[tuple[str, Any, int]] = set()
-        sql = f"SELECT trace, attributes FROM spans WHERE trace IN ({marks}) AND attributes IS NOT NULL"
-        for key, text in connection.execute(sql, chunk).fetchall():
-            pairs = indexed_attributes(msgspec.json.decode(text))
-            index.update((name, value, key) for name, value in pairs)
-        connection.executemany(
-            "DELETE FROM span_attributes WHERE key = ? AND value = ? AND trace = ?",
-            sorted(index, key=repr),
-        )
-        for table in ("spans", "tags", "metadata", "assessments"):
-            connection.execute(f"DELETE FROM {table} WHERE trace IN ({marks})", chunk)
-        deleted += connection.execute(f"DELETE FROM traces WHERE id IN ({marks})", chunk).rowcount
-    # The ids of the newest spans are given again once those are gone: to spans that are not indexed yet.
-    connection.execute(
-        "UPDATE text_progress SET indexed_to = min(indexed_to,"
-        " (SELECT ifnull(max(id), 0) + 1 FROM spans) / ? * ?)",
-        (SPANS_PER_BLOCK, SPANS_PER_BLOCK),
+    """Delete traces by key with everything of theirs; return how many there were.
+
+    1,000 traces of 4 spans and 5.6 KB take about 50 ms.
+    """
+    traces = spans = 0
+    for chunk in chunks(keys, _DELETED_TRACES):
+        _delete_indexed_attributes(connection, chunk)
+        wanted = (_json_array(chunk),)
+        for table in ("tags", "metadata", "assessments"):
+            connection.execute(f"DELETE FROM {table} WHERE {_AMONG.format('trace')}", wanted)
+        sql = f"DELETE FROM spans WHERE {_AMONG.format('trace')}"
+        spans += connection.execute(sql, wanted).rowcount
+        sql = f"DELETE FROM traces WHERE {_AMONG.format('id')}"
+        traces += connection.execute(sql, wanted).rowcount
+    indexer.forget_spans(connection, spans)
+    return traces
+
+
+_AMONG = "{} IN (SELECT value FROM json_each(?))"
+
+
+def _delete_indexed_attributes(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
+    sql = f"SELECT trace, attributes FROM spans WHERE {_AMONG.format('trace')} AND attributes IS NOT NULL"
+    index: set[tuple[str, Any, int]] = set()
+    for key, text in connection.execute(sql, (_json_array(keys),)).fetchall():
+        pairs = indexed_attributes(msgspec.json.decode(text))
+        index.update((name, value, key) for name, value in pairs)
+    connection.executemany(
+        "DELETE FROM span_attributes WHERE key = ? AND value = ? AND trace = ?",
+        sorted(index, key=repr),  # in the order of the index: neighbours are on the same page
     )
-    return deleted
 
 
 #: Traces loaded at a time: enough to spread what a statement costs, few enough to be gone before the garbage
