@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
@@ -23,7 +24,9 @@ from tracestore.storage.connection import (
     is_transient,
     transaction,
     translated_errors,
+    wal_bytes,
 )
+from tracestore.storage.ticket import Ticket
 
 T = TypeVar("T")
 
@@ -77,6 +80,8 @@ class Database:
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._ticket = Ticket(path)
+        self._checkpoint_at = 0.0
         self._readers: deque[tuple[tuple[int, int] | None, sqlite3.Connection]] = deque()
 
     # ------------------------------------------------------------------------ the writing thread
@@ -97,15 +102,38 @@ class Database:
 
     def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run `job` with the writing connection in one transaction and return its result."""
+        with self.writing() as connection, transaction(connection):
+            return job(connection)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the writing connection to the block, which holds the write ticket meanwhile.
+
+        Outside a transaction: for what can't be in one. Raises a transient StoreError where another process
+        writes for longer than BUSY_TIMEOUT_S.
+        """
         if self.read_only:
             raise ReadOnlyError(f"{self.path} was opened with read_only=True")
         with translated_errors(self.path):
-            self._leave_replaced_file()
-            if self._writer is None:
-                self._writer = connections.open_for_writing(self.path)
-                self._file = identity(self.path)
-            with transaction(self._writer):
-                return job(self._writer)
+            connections.make_directory(self.path)
+            with self._ticket.held(connections.BUSY_TIMEOUT_S):
+                try:
+                    self._leave_replaced_file()
+                    if self._writer is None:
+                        self._writer = connections.open_for_writing(self.path)
+                        self._file = identity(self.path)
+                    yield self._writer
+                    self._limit_wal(self._writer)
+                finally:
+                    if self._writer is None:
+                        self._ticket.remove()  # nothing stays beside a file that was refused
+
+    def _limit_wal(self, connection: sqlite3.Connection) -> None:
+        if wal_bytes(self.path) > connections.WAL_BYTES and time.monotonic() > self._checkpoint_at:
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk; the commit is safe
+                if connections.checkpoint(connection):
+                    return
+            self._checkpoint_at = time.monotonic() + connections.CHECKPOINT_PAUSE_S
 
     def _leave_replaced_file(self) -> None:
         """Notice that the file was deleted, moved or replaced: what is written now goes into a new one.
@@ -127,8 +155,7 @@ class Database:
         with translated_errors(self.path):
             for work in self._idle_work:
                 if work.has_work(self._writer):
-                    with transaction(self._writer):
-                        work.do_some(self._writer)
+                    self.run(work.do_some)
                     return True  # or something else has work: the next call finds out
         return False
 
@@ -151,6 +178,17 @@ class Database:
 
     def close(self) -> None:
         """Close the writing connection; the next write opens it again."""
+        if self._writer is None:
+            return
+        try:
+            with self._ticket.held(connections.BUSY_TIMEOUT_S):
+                self._close_writer()  # the last one to close checkpoints
+                self._ticket.remove()
+        except OSError:  # another process writes, and goes on after us
+            self._close_writer()
+            self._ticket.forget()
+
+    def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -209,4 +247,5 @@ class Database:
         _LEFT_ALONE.append((self._writer, self._readers))
         self._process = os.getpid()
         self._writer = None
+        self._ticket.forget()
         self._readers = deque()
