@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings", "encoding", "ids", "display"),
     ("entities",),
-    ("readable", "summary"),
+    ("readable", "summary", "conventions"),
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),
@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("store",),
     ("runtime",),
     ("capture",),
-    ("client", "tracing", "openai"),
+    ("otlp",),
+    ("client", "tracing", "openai", "otel"),
     ("importing",),
     ("__init__",),
     ("cli",),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracestore import entities as entities
     from tracestore import openai as openai
+    from tracestore import otel as otel
     from tracestore import tracing as tracing
     from tracestore.capture.assessments import delete_assessment as delete_assessment
     from tracestore.capture.assessments import get_assessment as get_assessment
@@ -98,7 +99,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tracestore.store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_SUBMODULES = ("client", "entities", "errors", "openai", "tracing")
+_SUBMODULES = ("client", "entities", "errors", "openai", "otel", "tracing")
 
 __all__ = ["MlflowException", "__version__", *_HOME_OF, *_SUBMODULES]  # noqa: PLE0604 - all are text
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from tracestore.capture.scope import start
-from tracestore.capture.span import LiveSpan, current
+from tracestore.capture.span import LiveSpan, current, innermost
 from tracestore.entities import SpanEvent, SpanType
 from tracestore.entities.span import MODEL_KEY, USAGE_KEY
 from tracestore.errors import MissingPackageError
@@ -138,7 +138,7 @@ class _Call:
 
     def __enter__(self) -> _Call:  # noqa: PYI034 - Self is newer than Python 3.10
         self._before = current.get()
-        self._span = start(self._before, self._name, SpanType.CHAT_MODEL)
+        self._span = start(innermost(), self._name, SpanType.CHAT_MODEL)
         if isinstance(self._span, LiveSpan):
             current.set(self._span)
             with _harmless("a request to OpenAI"):

@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from tracestore.capture.routes import turn_routes
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start
-from tracestore.capture.span import LiveSpan, NoOpSpan, current
+from tracestore.capture.span import LiveSpan, NoOpSpan, current, innermost
 from tracestore.entities import Link, SpanEvent, SpanLogLevel
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
@@ -308,7 +308,7 @@ class _Iteration:
         self._chunks: list[Any] = []
         self._ended = False
         self._before: LiveSpan | NoOpSpan | None = None
-        self.span = start(current.get(), call.name, call.span_type, call.options)
+        self.span = start(innermost(), call.name, call.span_type, call.options)
         #: What was current in the generator's code when it last waited: the span, or one within it.
         self._own: LiveSpan | NoOpSpan | None = self.span
         call.record_inputs(self.span, args, kwargs)

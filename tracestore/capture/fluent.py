@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracestore import frame
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
-from tracestore.capture.span import LiveSpan, NoOpSpan, current, last_trace_id, log
+from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, last_trace_id, log
 from tracestore.encoding import text_of
 from tracestore.entities import (
     Experiment,
@@ -133,7 +133,7 @@ def start_span_no_context(
         >>> span.end(outputs={"status": 200})
     """
     span = start(
-        current.get() if parent_span is None else parent_span,
+        innermost() if parent_span is None else parent_span,
         name,
         span_type,
         SpanOptions(
@@ -162,7 +162,7 @@ def get_current_active_span() -> LiveSpan | None:
         ...     get_current_active_span().name
         'chat'
     """
-    span = current.get()
+    span = innermost()
     return span if isinstance(span, LiveSpan) else None
 
 
@@ -234,7 +234,7 @@ def update_current_trace(
     ):
         if preview is not None and not isinstance(preview, str):
             raise InvalidArgumentError(f"{name} is a {type(preview).__name__}; it must be text")
-    span = current.get()
+    span = innermost()
     if not isinstance(span, LiveSpan):
         # Where tracing is off, or the trace was not sampled, it is left out on purpose.
         if span is None and runtime.enabled:

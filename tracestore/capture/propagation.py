@@ -13,7 +13,15 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tracestore.capture.scope import NO_OP, remote_parent
-from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, RemoteParent, current, log
+from tracestore.capture.span import (
+    LiveSpan,
+    LiveTrace,
+    NoOpSpan,
+    RemoteParent,
+    current,
+    innermost,
+    log,
+)
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 
@@ -38,7 +46,7 @@ def get_tracing_context_headers_for_http_request() -> dict[str, str]:
         ...     list(get_tracing_context_headers_for_http_request())
         ['traceparent']
     """
-    span = current.get()
+    span = innermost()
     if not isinstance(span, LiveSpan):
         if span is None:
             log.warning("no span runs here whose context headers could carry; they are empty")

@@ -21,6 +21,7 @@ from tracestore.capture.span import (
     current,
     last_trace_id,
     moment_ns,
+    outside,
 )
 from tracestore.encoding import text_of
 from tracestore.entities import Link, SpanLogLevel, SpanType
@@ -91,6 +92,8 @@ class SpanScope:
 
     def __enter__(self) -> LiveSpan:
         before = self._before = current.get()
+        if outside.find is not None:
+            before = outside.find(before)
         options = self._options
         if type(before) is LiveSpan and options is DEFAULT_OPTIONS:
             span = LiveSpan(before._trace, before, text_of(self._name), self._span_type)  # noqa: SLF001 - hot
@@ -147,7 +150,7 @@ def start(
         if parent is not None:
             span = LiveSpan(parent.trace, parent, text_of(name), clean_type(span_type))
         else:
-            trace = _new_trace(options, root or {})
+            trace = new_trace(options, root or {})
             if trace is None:
                 return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
             span = LiveSpan(trace, None, text_of(name), clean_type(span_type))
@@ -162,12 +165,14 @@ def start(
     return span
 
 
-def _new_trace(options: SpanOptions, root: Mapping[str, Any]) -> LiveTrace | None:
+def new_trace(
+    options: SpanOptions, root: Mapping[str, Any], remote: RemoteParent | None = None
+) -> LiveTrace | None:
     """Return a new trace, or None where it is not to be recorded."""
     context = _context.get()
     if not (runtime.enabled if context.enabled is None else context.enabled):
         return None
-    remote = remote_parent.get()
+    remote = remote or remote_parent.get()
     if remote is None and not _is_sampled(options.sampling_ratio):
         return None  # where there is a remote parent, the process that began the trace has decided
     store = runtime.store

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +19,7 @@ import msgspec
 from tracestore import ids
 from tracestore.capture import environment
 from tracestore.capture.processing import PROCESSORS, process
+from tracestore.conventions.rules import MARKERS
 from tracestore.encoding import (
     MAX_PAYLOAD_BYTES,
     attribute_value,
@@ -45,7 +46,7 @@ from tracestore.entities.span import (
     exception_message,
     parse_status_code,
 )
-from tracestore.entities.trace import NAME_KEY, TraceState
+from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
@@ -75,6 +76,28 @@ class RemoteParent(NamedTuple):
     span_id: str
 
 
+class _Outside:
+    """A library with a context of its own (OpenTelemetry), where it is in use.
+
+    Attributes:
+        find: Given what `current` holds, returns the innermost span of either context. None: there is none.
+    """
+
+    __slots__ = ("find",)
+
+    def __init__(self) -> None:
+        self.find: Callable[[LiveSpan | NoOpSpan | None], LiveSpan | NoOpSpan | None] | None = None
+
+
+outside = _Outside()
+
+
+def innermost() -> LiveSpan | NoOpSpan | None:
+    """Return the innermost span that runs in this context, in whichever library it was started."""
+    span = current.get()
+    return span if outside.find is None else outside.find(span)
+
+
 class LiveTrace:
     """A trace that is being recorded. Belongs to no thread: fields are set whole, never mended in place.
 
@@ -85,6 +108,7 @@ class LiveTrace:
         open_spans: Spans by id that have not ended.
         announced: Whether the writer has been told of it.
         remote: The span of another process that the root is below; the trace as a whole is that process's.
+        foreign: Ids of running spans with attributes of other libraries' conventions.
     """
 
     __slots__ = (
@@ -95,6 +119,7 @@ class LiveTrace:
         "announced",
         "client_request_id",
         "experiment",
+        "foreign",
         "live",
         "metadata",
         "name",
@@ -138,6 +163,7 @@ class LiveTrace:
         self.response_preview: str | None = None
         self.open_spans: dict[str, LiveSpan] = {}
         self.announced = False
+        self.foreign: set[str] = set()
         self.root: LiveSpan  # set by `begin`, before anybody else knows the trace
         self.on_end: Any = None
         self._end_ns: int | None = None
@@ -297,12 +323,13 @@ class LiveSpan(Span):
         parent: LiveSpan | None,
         name: str,
         span_type: str | None,
+        span_id: str | None = None,
     ) -> None:
         # Not Span.__init__: one call less on the hot path.
         self._trace = trace
         self._parent = parent
         self.trace_id = trace.trace_id
-        self.span_id = span_id = ids.new_span_id()
+        self.span_id = span_id = span_id or ids.new_span_id()
         self.parent_id = None if parent is None else parent.span_id
         self.name = name
         self.span_type = span_type
@@ -343,8 +370,8 @@ class LiveSpan(Span):
             if self._attributes is None:
                 self._attributes = {}
             self._attributes[clean_text(key)] = attribute_value(value)
-            if key in (USAGE_KEY, COST_KEY):
-                self._trace.reporting[self.span_id] = self
+            if key in _NOTED_ATTRIBUTES:
+                _NOTED_ATTRIBUTES[key](self)
 
     def _reported(self, key: str) -> Any:
         """Return one attribute as it was encoded, None where there is none."""
@@ -396,6 +423,8 @@ class LiveSpan(Span):
             if self._events is None:
                 self._events = []
             self._events.append(_event_json(event))
+            if event.name == "exception":
+                self._error = _error_of(event)
 
     def add_link(self, link: Link) -> None:
         """Add a reference to a span of another trace; InvalidArgumentError for anything but a Link."""
@@ -422,7 +451,6 @@ class LiveSpan(Span):
             return
         description = clean_text(f"{type(exception).__name__}: {exception_message(exception)}")
         self.add_event(SpanEvent.from_exception(exception))
-        self._error = description
         self._status_code = "ERROR"
         self._status_message = description
 
@@ -453,15 +481,49 @@ class LiveSpan(Span):
             self.set_attributes(attributes)
         if status is not None:
             self._end_with(status)
+        trace = self._trace
+        if trace.foreign and self.span_id in trace.foreign:
+            self._translate()
         if self._status_code == "UNSET":
             self._status_code = "OK"
-        trace = self._trace
         if end_time_ns is None:
             end_time_ns = _clock() + trace.offset_ns
         if PROCESSORS:
             process(self)
         self.end_time_ns = end_time_ns
         trace.span_ended(self, self.record())
+
+    def _report(self) -> None:
+        self._trace.reporting[self.span_id] = self
+
+    def _mark_foreign(self) -> None:
+        self._trace.foreign.add(self.span_id)
+
+    def _translate(self) -> None:
+        """Add what attributes and events of other libraries' conventions say, where nothing says it yet."""
+        from tracestore.conventions.translation import ABSENT, translate  # noqa: PLC0415 - foreign spans only
+
+        trace = self._trace
+        trace.foreign.discard(self.span_id)
+        try:
+            said = translate(self._own_attributes(), self._event_dicts())
+        except Exception as error:  # noqa: BLE001 - the span is recorded as it came
+            log.debug("conventions of span %r could not be read: %r", self.name, error)
+            return
+        if self.span_type in (None, "UNKNOWN") and said.span_type is not None:
+            self.span_type = said.span_type
+        if self._inputs is None and said.inputs is not ABSENT:
+            self.set_inputs(said.inputs)
+        if self._outputs is None and said.outputs is not ABSENT:
+            self.set_outputs(said.outputs)
+        for key, value in said.attributes.items():
+            if key not in (self._attributes or ()):
+                self.set_attribute(key, value)
+        belongs = {SESSION_KEY: said.session, USER_KEY: said.user}
+        new = {k: v for k, v in belongs.items() if v is not None and k not in trace.metadata}
+        if new:
+            trace.metadata = {**trace.metadata, **new}
+            trace.changed()
 
     def _end_with(self, status: SpanStatus | SpanStatusCode | str) -> None:
         try:
@@ -611,6 +673,19 @@ _SPECIAL_ATTRIBUTES: dict[str, Any] = {
     TYPE_KEY: LiveSpan.set_span_type,
     TRACE_ID_KEY: lambda _span, _value: None,
 }
+
+
+#: Attributes that something is to be done about later.
+_NOTED_ATTRIBUTES: dict[str, Callable[[LiveSpan], None]] = {
+    **dict.fromkeys(MARKERS, LiveSpan._mark_foreign),  # noqa: SLF001 - of this module
+    **dict.fromkeys((USAGE_KEY, COST_KEY), LiveSpan._report),  # noqa: SLF001 - of this module
+}
+
+
+def _error_of(event: SpanEvent) -> str:
+    """Return `Type: message` of an `exception` event."""
+    values = event.attributes
+    return text_of(f"{values.get('exception.type')}: {values.get('exception.message')}")
 
 
 class NoOpSpan:

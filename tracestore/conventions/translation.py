@@ -1,0 +1,231 @@
+"""What a span's foreign attributes and events say in this package's terms.
+
+Pure. Only adds: the original attributes stay where they are. A value of the wrong form is passed over, so that
+no attribute of any library can break the recording of a span.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tracestore.conventions import messages as chat
+from tracestore.conventions.rules import (
+    CHOICE_EVENT,
+    CONTENT_EVENTS,
+    FLATTENED,
+    KINDS,
+    MESSAGE_EVENTS,
+    RULES,
+)
+from tracestore.entities.span import COST_KEY, MODEL_KEY, USAGE_KEY, SpanType
+
+PROVIDER_KEY = "mlflow.llm.provider"
+TOOLS_KEY = "mlflow.chat.tools"
+FORMAT_KEY = "mlflow.message.format"
+
+_TOKENS = (
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
+_COSTS = ("input_cost", "output_cost", "total_cost")
+
+#: Types whose inputs and outputs are chats, where there are messages.
+_CHATS = (SpanType.CHAT_MODEL, SpanType.LLM, None)
+
+#: What stands for "nothing was said" where None is a value.
+ABSENT: Any = object()
+
+
+class Translation(NamedTuple):
+    """What was understood.
+
+    Attributes:
+        span_type: A SpanType, None where nobody says.
+        inputs: Any JSON value, ABSENT where there is none.
+        outputs: Likewise.
+        attributes: To be added under MLflow's names: model, provider, token usage, cost, tools.
+        session: The session the span says it belongs to.
+        user: The user likewise.
+    """
+
+    span_type: str | None
+    inputs: Any
+    outputs: Any
+    attributes: dict[str, Any]
+    session: str | None
+    user: str | None
+
+
+def translate(
+    attributes: Mapping[str, Any], events: Sequence[Mapping[str, Any]] = ()
+) -> Translation:
+    """Return what `attributes` and `events` (`{"name": …, "attributes": {…}}`) of a span say."""
+    found = _single_values(attributes)
+    _add_lists(found, attributes)
+    _add_events(found, events)
+    span_type = _span_type(attributes)
+    if span_type == SpanType.CHAT_MODEL and not _is_chat(found):
+        # OpenInference calls a plain completion LLM too.
+        span_type = SpanType.LLM if "openinference.span.kind" in attributes else span_type
+    return Translation(
+        span_type,
+        _inputs(found, span_type),
+        _outputs(found, span_type),
+        _added(found),
+        _text(found.get("session")),
+        _text(found.get("user")),
+    )
+
+
+def _single_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for meaning, keys, _source in RULES:
+        if meaning in found:
+            continue
+        for key in keys:
+            if attributes.get(key) is not None:
+                found[meaning] = attributes[key]
+                break
+    return found
+
+
+def _add_lists(found: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+    prefixes = {key.split(".", 2)[0] for key in attributes}
+    for meaning, prefix, _source in FLATTENED:
+        if meaning not in found and prefix.partition(".")[0] in prefixes:
+            items = chat.nested(attributes, prefix)
+            if items:
+                found[meaning] = items
+
+
+def _add_events(found: dict[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
+    said: list[dict[str, Any]] = []
+    answered: list[Any] = []
+    for event in events:
+        name, values = event.get("name"), event.get("attributes") or {}
+        if name in MESSAGE_EVENTS:
+            said.append({"role": MESSAGE_EVENTS[name], **values})
+        elif name == CHOICE_EVENT:
+            message = chat.decoded(values.get("message"))
+            answered.append(message if isinstance(message, Mapping) else dict(values))
+        elif name in CONTENT_EVENTS:
+            key, meaning = CONTENT_EVENTS[name]
+            if key and values.get(key) is not None:
+                found.setdefault(meaning, values[key])
+            for key, meaning in _WHOLE_MESSAGES:
+                if values.get(key) is not None:
+                    found.setdefault(meaning, values[key])
+    if said:
+        found.setdefault("input_messages", said)
+    if answered:
+        found.setdefault("output_messages", answered)
+
+
+_WHOLE_MESSAGES = (
+    ("gen_ai.input.messages", "input_messages"),
+    ("gen_ai.output.messages", "output_messages"),
+    ("gen_ai.system_instructions", "system"),
+)
+
+
+def _span_type(attributes: Mapping[str, Any]) -> str | None:
+    for kinds in KINDS:
+        value = attributes.get(kinds.key)
+        if isinstance(value, str):
+            known = kinds.types.get(value) or kinds.types.get(value.upper())
+            if known:
+                return known
+    return None
+
+
+def _is_chat(found: Mapping[str, Any]) -> bool:
+    return "input_messages" in found or "output_messages" in found
+
+
+def _inputs(found: Mapping[str, Any], span_type: str | None) -> Any:
+    if span_type in _CHATS or "inputs" not in found:
+        said = chat.messages(found.get("input_messages"))
+        system = chat.messages([{"role": "system", "parts": chat.decoded(found.get("system"))}])
+        if said or (system and system[0]["content"]):
+            whole = chat.decoded(found.get("inputs"))
+            rest = whole if isinstance(whole, Mapping) and _is_request(whole) else {}
+            if "system" in found and not any(m["role"] == "system" for m in said):
+                said = [*system, *said]
+            return {**rest, "messages": said}
+    return chat.decoded(found["inputs"]) if "inputs" in found else ABSENT
+
+
+def _is_request(whole: Mapping[str, Any]) -> bool:
+    """Whether a value is a chat API's request, whose other arguments are worth keeping."""
+    return "messages" in whole and "model" in whole
+
+
+def _outputs(found: Mapping[str, Any], span_type: str | None) -> Any:
+    if span_type in _CHATS or "outputs" not in found:
+        said = chat.messages(found.get("output_messages"))
+        if not said and "tool_calls" in found:
+            text = {"role": "assistant", "content": found.get("outputs")}
+            said = [chat.message(text | {"tool_calls": found["tool_calls"]})]
+        if said:
+            whole = chat.decoded(found.get("outputs"))
+            if isinstance(whole, Mapping) and isinstance(whole.get("choices"), list):
+                return whole  # the API's own answer says the same and more
+            return {"choices": [{"index": i, "message": m} for i, m in enumerate(said)]}
+    if "documents" in found and span_type in (SpanType.RETRIEVER, SpanType.RERANKER):
+        return [_document(item) for item in found["documents"]]
+    return chat.decoded(found["outputs"]) if "outputs" in found else ABSENT
+
+
+def _document(item: Any) -> Any:
+    """Return a document as MLflow has it: `page_content`, `metadata`, `id`."""
+    document = item.get("document", item) if isinstance(item, Mapping) else item
+    if not isinstance(document, Mapping):
+        return item
+    metadata = chat.decoded(document.get("metadata"))
+    metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
+    if "score" in document:
+        metadata["score"] = document["score"]
+    return {
+        "page_content": document.get("content"),
+        "metadata": metadata,
+        "id": document.get("id"),
+    }
+
+
+def _added(found: Mapping[str, Any]) -> dict[str, Any]:
+    added: dict[str, Any] = {}
+    usage = {key: int(found[key]) for key in _TOKENS if _is_number(found.get(key))}
+    if usage:
+        if usage.keys() >= {"input_tokens", "output_tokens"}:
+            usage.setdefault("total_tokens", usage["input_tokens"] + usage["output_tokens"])
+        added[USAGE_KEY] = usage
+    cost = {key: float(found[key]) for key in _COSTS if _is_number(found.get(key))}
+    if cost:
+        added[COST_KEY] = cost
+    for meaning, key in (("model", MODEL_KEY), ("provider", PROVIDER_KEY)):
+        if isinstance(found.get(meaning), str):
+            added[key] = found[meaning]
+    tools = chat.decoded(found.get("tools"))
+    if isinstance(tools, (list, tuple)) and tools:
+        added[TOOLS_KEY] = [chat.tool(item) for item in tools]
+    if _is_chat(found):
+        added[FORMAT_KEY] = "openai"  # what `_inputs` and `_outputs` make of it
+    return added
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 <= value < 2**53
+    )
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int)) and str(value) else None

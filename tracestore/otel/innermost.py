@@ -1,0 +1,46 @@
+"""Which span is innermost, where two libraries have a context each.
+
+OpenTelemetry keeps its current span in a context variable of its own, which this package neither replaces nor
+writes to: it is asked. Of two spans of the same trace the inner one is below the other; of two traces, the
+later.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import trace as trace_api
+
+from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.otel.span import Span, Unrecorded
+
+#: Spans that a SpanProcessor records beside another provider, by OpenTelemetry's trace and span ids.
+mirrors: dict[tuple[int, int], LiveSpan | NoOpSpan] = {}
+
+
+def find(here: LiveSpan | NoOpSpan | None) -> LiveSpan | NoOpSpan | None:
+    """Return the innermost span, where `here` is that of this package's own context."""
+    there = trace_api.get_current_span()
+    if there is trace_api.INVALID_SPAN:
+        return here
+    live = live_of(there)
+    if live is None or here is None:
+        return here or live
+    return inner(here, live)
+
+
+def live_of(span: trace_api.Span) -> LiveSpan | NoOpSpan | None:
+    """Return what records `span` in this process, None where nothing does."""
+    if isinstance(span, (Span, Unrecorded)):  # also where another library has wrapped it
+        return span.live
+    context = span.get_span_context()
+    return mirrors.get((context.trace_id, context.span_id))
+
+
+def inner(one: LiveSpan | NoOpSpan, other: LiveSpan | NoOpSpan) -> LiveSpan | NoOpSpan:
+    """Return the inner one of two spans that are both current; one that is not recorded wins."""
+    if one is other or isinstance(one, NoOpSpan):
+        return one
+    if isinstance(other, NoOpSpan) or one.encloses(other):
+        return other
+    if other.encloses(one):
+        return one
+    return one if one.start_time_ns >= other.start_time_ns else other
