@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import json
 import os
 import pathlib
@@ -14,7 +15,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import openinference.instrumentation as openinference
 import pytest
 from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -27,6 +27,8 @@ from tracestore.entities import Span, SpanStatusCode, Trace
 from tracestore.otel import SpanExporter, SpanProcessor, innermost, tracer_provider
 from tracestore.runtime import runtime
 from tracestore.store import Store
+
+openinference: Any = importlib.import_module("openinference.instrumentation")
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from tracestore.summary.preview import request_preview, response_preview
-from tracestore.summary.usage import Usage
 from tracestore.encoding import text_of
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
 from tracestore.otlp.incoming import RESOURCE_KEY, Understood
 from tracestore.storage.record_rows import TraceRecord
+from tracestore.summary.preview import request_preview, response_preview
+from tracestore.summary.usage import Usage
 
 
 class GatheredTrace:
