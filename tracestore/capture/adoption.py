@@ -73,7 +73,8 @@ def _started(
     trace = new_trace(DEFAULT_OPTIONS, root, remote)
     if trace is None:
         return None
-    trace.trace_id = identity.trace_id or trace.trace_id
+    if identity.trace_id is not None:
+        trace.adopt(identity.trace_id)
     span = LiveSpan(trace, None, name, "UNKNOWN", identity.span_id)
     trace.begin(span)
     return span

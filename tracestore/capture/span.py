@@ -171,6 +171,10 @@ class LiveTrace:
         self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
 
+    def adopt(self, trace_id: str) -> None:
+        """Take over the id that another library gave the trace, before it begins."""
+        self.trace_id = self._key = trace_id
+
     def begin(self, root: LiveSpan) -> None:
         """Take note of the root span, and let the writer watch over the trace from now on."""
         self.root = root
