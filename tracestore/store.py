@@ -47,6 +47,7 @@ from tracestore.upkeep.file import File, Progress, silent
 from tracestore.upkeep.standing import StandingLimits
 
 if TYPE_CHECKING:
+    from tracestore.upkeep.findings import Finding
     from tracestore.upkeep.limits import Limits
     from tracestore.upkeep.prune import Pruned
 
@@ -674,6 +675,28 @@ class Store:
 
         with self.reading() as connection:
             return retention.read(connection)
+
+    def check(self, *, progress: Progress = silent) -> list[Finding]:
+        """Return what is wrong with the file, the worst first; an empty list where nothing is.
+
+        SQLite's own check of pages and indexes, and then every rule of a store: rows that belong to nothing,
+        JSON that is none, attributes and text that their indexes don't have. Reads everything, about 25 MB a
+        second, in short steps: programs go on recording.
+
+        Args:
+            progress: Called as progress(phase, done, total).
+
+        Raises:
+            StoreError: The file can't be opened at all.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.check()
+            []
+        """
+        from tracestore.upkeep import check  # noqa: PLC0415 - rarely needed
+
+        return check.check(self._file(), progress)
 
     def _file(self) -> File:
         return File(self.path, self.reading, self._write, self.live)

@@ -25,6 +25,7 @@ from tracestore.errors import (
 )
 
 NOT_FOUND = 1
+FOUND = 1  # by `check`: as grep and diff, 1 is the answer that is no error
 USAGE = 2
 STORE_FAILED = 3
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
@@ -49,6 +50,7 @@ COMMANDS = {
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),
+    "check": _Command("Upkeep", "check", "Check the file: pages, rows, JSON and indexes."),
     "prune": _Command(
         "Upkeep", "prune", "Delete traces that are old or too many, the oldest first."
     ),
@@ -58,7 +60,7 @@ COMMANDS = {
 _EPILOG = """\b
 Exit codes:
   0  done; also where no trace meets a filter
-  1  there is no such trace, tag or experiment
+  1  there is no such trace, tag or experiment; or `check` found something
   2  the command line or the filter can't be read
   3  the store can't be opened or read
 

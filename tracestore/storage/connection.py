@@ -23,7 +23,7 @@ from tracestore.errors import (
     StoreError,
     TracestoreError,
 )
-from tracestore.storage import schema
+from tracestore.storage import planted, schema
 
 #: How long a statement waits for a lock that another process holds, in seconds. Short, because nothing
 #: interrupts SQLite's own waiting; the writer tries again for much longer.
@@ -63,6 +63,7 @@ def open_for_writing(path: str) -> sqlite3.Connection:
             from tracestore.storage import migrations  # noqa: PLC0415 - 80 ms, needed once a year
 
             migrations.migrate(path, version)
+            _checked_version(path)  # all of the schema is known only now
         connection = _connect(path, "rw")
         try:
             if version is None:
@@ -154,7 +155,7 @@ def _connect_at_rest(path: str) -> sqlite3.Connection:
 def _connect(path: str, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
     quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - no symlinks resolved
     uri = f"file:{quoted}?mode={mode}{'&immutable=1' if immutable else ''}"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri,
         uri=True,
         isolation_level=None,  # transactions are begun and ended by name
@@ -162,6 +163,27 @@ def _connect(path: str, mode: str, *, immutable: bool = False) -> sqlite3.Connec
         check_same_thread=False,  # the pool hands a connection from thread to thread, one at a time
         cached_statements=256,
     )
+    _restrict(connection)
+    return connection
+
+
+#: What a connection may not do, by the name of sqlite3's constant, and the value that forbids it
+#: (https://www.sqlite.org/c3ref/c_dbconfig_defensive.html).
+_RESTRICTIONS = {
+    "SQLITE_DBCONFIG_DEFENSIVE": True,  # no statement can damage the file: writable_schema, shadow tables
+    "SQLITE_DBCONFIG_ENABLE_TRIGGER": False,
+    "SQLITE_DBCONFIG_DQS_DML": False,  # "name" is never a text
+    "SQLITE_DBCONFIG_DQS_DDL": False,
+    "SQLITE_DBCONFIG_TRUSTED_SCHEMA": False,
+}
+
+
+def _restrict(connection: sqlite3.Connection) -> None:
+    configure = getattr(connection, "setconfig", None)  # from Python 3.12 on
+    if configure is not None:
+        for name, value in _RESTRICTIONS.items():
+            with contextlib.suppress(AttributeError, sqlite3.Error):  # an older SQLite knows fewer
+                configure(getattr(sqlite3, name), value)
 
 
 def make_directory(path: str) -> None:
@@ -193,6 +215,8 @@ def _checked_version(path: str) -> int | None:
                 "SELECT count(*) FROM sqlite_master",
             )
         )
+        if application == schema.APPLICATION_ID and version <= schema.VERSION:
+            _refuse_planted(connection, path, version)
     if application == 0 and version == 0 and objects == 0:
         return None
     if application != schema.APPLICATION_ID:
@@ -206,6 +230,16 @@ def _checked_version(path: str) -> int | None:
             "it was not touched. Upgrade tracestore"
         )
     return int(version)
+
+
+def _refuse_planted(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Raise where the schema holds what nobody but its maker wants to run: a trigger, a changed view."""
+    found = planted.planted(connection, is_current=version == schema.VERSION)
+    if found:
+        raise ForeignFileError(
+            f"the schema of {path} was changed by another program: {found[0]}. It was not touched; "
+            "`tracestore repair` copies its traces into a new file"
+        )
 
 
 def _create_schema(connection: sqlite3.Connection) -> None:

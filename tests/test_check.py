@@ -1,0 +1,159 @@
+"""The deep check: a sound file has no finding, and each rule that is broken is one."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import sqlite3
+
+import pytest
+
+from tests import upkeep_store
+from tests.cli_program import run, run_json
+from tests.upkeep_store import query
+from tracestore import Store
+from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding
+
+TRACES = 40
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("check") / "t.db"
+    upkeep_store.make(path, TRACES)
+    with Store(path) as store:
+        store.index_text()
+    return path
+
+
+@pytest.fixture
+def path(sound: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(shutil.copy(sound, tmp_path / "t.db"))
+
+
+def check(path: pathlib.Path) -> list[Finding]:
+    with Store(path, read_only=True) as store:
+        return store.check()
+
+
+def test_a_sound_file_has_no_finding(path: pathlib.Path) -> None:
+    assert check(path) == []
+
+
+def test_what_the_demo_records_has_no_finding(tmp_path: pathlib.Path) -> None:
+    assert run("demo", "--db", str(tmp_path / "demo.db")).code == 0
+    assert check(tmp_path / "demo.db") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "severity", "message"),
+    [
+        ("INSERT INTO tags VALUES (7, 'a', 'b')", ERROR, "tags of no trace"),
+        ("INSERT INTO metadata VALUES (7, 'a', 'b')", ERROR, "metadata of no trace"),
+        ("INSERT INTO span_attributes VALUES ('a', 1, 7)", LEFTOVER, "span_attributes of no trace"),
+        ("UPDATE spans SET trace = 7 WHERE id = 1", ERROR, "spans of no trace"),
+        ("UPDATE assessments SET trace = 7 WHERE id = 1", ERROR, "assessments of no trace"),
+        ("UPDATE traces SET experiment = 99", ERROR, "experiment that is not there"),
+        ("UPDATE traces SET resource = 99", ERROR, "resource that is not there"),
+        ("INSERT INTO experiment_tags VALUES (5, 'a', 'b')", LEFTOVER, "tags of an experiment"),
+        ("INSERT INTO resources VALUES (77, '{}')", LEFTOVER, "resources of no trace"),
+        (
+            "DELETE FROM metadata; UPDATE tags SET key = 'mlflow.trace.user' WHERE key = 'region'",
+            ERROR,
+            "session or user that is a tag",
+        ),
+        ("UPDATE OR IGNORE metadata SET key = 'mlflow.user'", ERROR, "belongs into resources"),
+        ("UPDATE traces SET status = 'FINE'", ERROR, "a trace with a status"),
+        ("UPDATE traces SET duration_ms = NULL", ERROR, "ended without"),
+        ("UPDATE traces SET duration_ms = -1", ERROR, "a trace that ends before"),
+        ("UPDATE assessments SET kind = 'praise'", ERROR, "assessment of a kind"),
+        ("UPDATE assessments SET valid = 2", ERROR, "validity"),
+        ("UPDATE experiments SET lifecycle_stage = 'old'", ERROR, "stage"),
+        ("DELETE FROM experiments", ERROR, "no experiment 0"),
+        ("DELETE FROM text_progress", ERROR, "progress of the text index"),
+        ("UPDATE spans SET end_time_ns = 1 WHERE id = 3", ERROR, "a span that ends before"),
+        ("UPDATE spans SET status = 'ok' WHERE id = 3", ERROR, "a span with a status"),
+        ("UPDATE spans SET start_time_ns = 1 WHERE parent_id IS NULL", ERROR, "a later time"),
+        ("UPDATE spans SET inputs = '{' WHERE id = 3", ERROR, "spans.inputs"),
+        ("UPDATE spans SET attributes = '[]' WHERE id = 3", ERROR, "spans.attributes"),
+        ("UPDATE spans SET events = '{}' WHERE id = 3", ERROR, "spans.events"),
+        ("UPDATE assessments SET value = 'yes' WHERE id = 1", ERROR, "assessments.value"),
+        ("INSERT INTO state VALUES ('x.y', '{')", ERROR, "state.value"),
+        ("DELETE FROM span_attributes", ERROR, "attribute index"),
+        ("UPDATE spans SET name = 'something else' WHERE id = 9", ERROR, "not in the text index"),
+        ("DROP TABLE span_text", ERROR, "there is no text index"),
+        ("UPDATE traces SET id = id + (1 << 60) WHERE id = (SELECT max(id) FROM traces)", ERROR,
+         "no time until now"),
+        ("DROP INDEX spans_name", ERROR, "schema"),
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_found(
+    path: pathlib.Path, statement: str, severity: str, message: str
+) -> None:
+    for part in statement.split(";"):
+        query(path, part)
+
+    found = [finding for finding in check(path) if message in finding.message]
+    assert [finding.severity for finding in found] == [severity], check(path)
+
+
+def test_an_index_that_disagrees_with_its_table_is_damage(path: pathlib.Path) -> None:
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        saved = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'tags_value'")
+        (sql,) = saved.fetchone()
+        connection.execute("DELETE FROM sqlite_master WHERE name = 'tags_value'")
+        root = "(SELECT rootpage FROM sqlite_master WHERE name = 'metadata_value')"
+        connection.execute(
+            f"INSERT INTO sqlite_master VALUES ('index', 'tags_value', 'tags', {root}, ?)", (sql,)
+        )
+    connection.close()
+
+    assert DAMAGE in {finding.severity for finding in check(path)}
+
+
+def test_a_damaged_text_index_is_found(path: pathlib.Path) -> None:
+    query(path, "UPDATE span_text_data SET block = zeroblob(length(block)) WHERE id > 100")
+
+    assert "a text index that is damaged" in {finding.message for finding in check(path)}
+
+
+def test_damaged_pages_are_findings_and_the_check_goes_on(path: pathlib.Path) -> None:
+    page = query(path, "SELECT rootpage FROM sqlite_master WHERE name = 'spans'")[0][0]
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * 8192 : page * 8192] = bytes(8192)
+    path.write_bytes(data)
+    query(path, "INSERT INTO tags VALUES (7, 'a', 'b')")
+
+    found = check(path)
+    assert found[0].severity == DAMAGE
+    assert "tags of no trace" in {finding.message for finding in found}
+
+
+def test_findings_say_how_often_and_some_of_where(path: pathlib.Path) -> None:
+    query(path, "UPDATE traces SET status = 'FINE'")
+
+    [finding] = check(path)
+    assert finding.count == TRACES
+    assert len(finding.places) == 5
+    assert all(place.startswith("tr-") for place in finding.places)
+
+
+def test_progress_is_told_to_its_end(path: pathlib.Path) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    with Store(path) as store:
+        store.check(progress=lambda phase, done, total: seen.update({phase: (done, total)}))
+
+    assert {"check", "rows", "spans", "text index"} <= set(seen)
+    assert all(done == total for done, total in seen.values())
+
+
+def test_command_says_what_is_wrong_by_text_json_and_exit_code(path: pathlib.Path) -> None:
+    db = ("--db", str(path))
+    ended = run("check", *db)
+    assert (ended.code, ended.out) == (0, "nothing is wrong\n")
+    query(path, "INSERT INTO span_attributes VALUES ('a', 1, 7)")
+    assert run_json("check", *db)["ok"] is True
+    query(path, "UPDATE traces SET status = 'FINE'")
+    ended = run("check", *db)
+    assert (ended.code, "a trace with a status" in ended.out) == (1, True)

@@ -1,0 +1,172 @@
+"""Every span looked at: its JSON, its times, its attributes in the attribute index, its text in the text index.
+
+Reads in short steps, so that a long check pins no snapshot. Knows rows, no store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tracestore.readable import readable
+from tracestore.storage.record_rows import indexed_attributes
+from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK
+from tracestore.upkeep.file import File, Progress
+from tracestore.upkeep.findings import DAMAGE, ERROR, Findings
+
+#: Spans read at a time.
+_STEP_SPANS = 256
+
+#: Blocks of the text index that are looked at, evenly spread; each costs about 1 ms.
+_MOST_BLOCKS = 1_000
+
+_COLUMNS = ("attributes", "events", "links", "inputs", "outputs")
+_NEXT = f"""
+SELECT s.id, s.trace, s.parent_id, s.status, s.start_time_ns, s.end_time_ns, {", ".join(_COLUMNS)}
+FROM spans AS s WHERE s.id > ? ORDER BY s.id LIMIT {_STEP_SPANS}"""
+
+_TYPES = {
+    "attributes": dict[str, Any],
+    "events": list[dict[str, Any]],
+    "links": list[dict[str, Any]],
+    "inputs": Any,
+    "outputs": Any,
+}
+_DECODERS: list[Callable[[str], Any]] = [
+    msgspec.json.Decoder(_TYPES[column]).decode for column in _COLUMNS
+]
+
+
+def check_spans(file: File, findings: Findings, progress: Progress) -> None:
+    """Look at every span."""
+    with file.reading() as connection:
+        total = connection.execute("SELECT count(*) FROM spans").fetchone()[0]
+    done = last = 0
+    while True:
+        with file.reading() as connection:
+            rows = _next_rows(connection, last, findings)
+            for row in rows:
+                _check_span(connection, row, findings)
+        if not rows:
+            return
+        last = rows[-1][0]
+        done += len(rows)
+        progress("spans", done, max(done, total))
+
+
+def _next_rows(
+    connection: sqlite3.Connection, last: int, findings: Findings
+) -> Sequence[tuple[Any, ...]]:
+    try:
+        return connection.execute(_NEXT, (last,)).fetchall()
+    except sqlite3.DatabaseError as error:
+        findings.add(DAMAGE, "spans that can't be read", f"after span {last}: {error}")
+        return ()
+
+
+def _check_span(connection: sqlite3.Connection, row: tuple[Any, ...], findings: Findings) -> None:
+    key, trace, parent_id, status, start_ns, end_ns, *payload = row
+    place = f"spans {key}"
+    if end_ns is not None and end_ns < start_ns:
+        findings.add(ERROR, "a span that ends before it starts", place)
+    if status not in ("OK", "ERROR", "UNSET"):
+        findings.add(ERROR, "a span with a status that there is not", place)
+    if parent_id is None and start_ns // 1_000_000 < trace >> ID_BITS:
+        findings.add(ERROR, "a trace's key says a later time than its root span", place)
+    attributes: Any = None
+    for column, text, decode in zip(_COLUMNS, payload, _DECODERS, strict=True):
+        if text is None:
+            continue
+        try:
+            value = decode(text)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            findings.add(ERROR, f"spans.{column} that is not the JSON it should be", place)
+            continue
+        if column == "attributes":
+            attributes = value
+    if attributes is not None:
+        _check_index(connection, trace, attributes, findings, place)
+
+
+def _check_index(
+    connection: sqlite3.Connection,
+    trace: int,
+    attributes: dict[str, Any],
+    findings: Findings,
+    place: str,
+) -> None:
+    sql = "SELECT 1 FROM span_attributes WHERE key = ? AND value = ? AND trace = ?"
+    for name, value in indexed_attributes(attributes):
+        with contextlib.suppress(sqlite3.DatabaseError):  # the check of the pages says so
+            if connection.execute(sql, (name, value, trace)).fetchone() is None:
+                findings.add(ERROR, "attributes that are not in the attribute index", place)
+
+
+def check_text_index(file: File, findings: Findings, progress: Progress) -> None:
+    """Look whether the text index is sound in itself, and has what its spans say."""
+    with file.reading() as connection:
+        has_index = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'span_text'")
+        indexed_to = connection.execute("SELECT max(indexed_to) FROM text_progress").fetchone()[0]
+        if has_index.fetchone() is None:
+            if indexed_to:
+                findings.add(ERROR, "text that counts as indexed, and there is no text index")
+            return
+        try:
+            _check_structure(connection)
+        except sqlite3.DatabaseError as error:
+            findings.add(DAMAGE, "a text index that is damaged", f"span_text: {error}")
+            return
+    _check_blocks(file, indexed_to or 0, findings, progress)
+
+
+def _check_structure(connection: sqlite3.Connection) -> None:
+    """Have FTS5 check a copy of the index: in the file that would count as writing, and hold it."""
+    declared = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'span_text'")
+    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as copy:  # a temporary file
+        copy.execute(declared.fetchone()[0])
+        for table in ("span_text_data", "span_text_idx", "span_text_config"):
+            rows = connection.execute(f"SELECT * FROM {table}")
+            copy.execute(f"DELETE FROM {table}")
+            marks = ",".join("?" * len(rows.description))
+            copy.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        copy.execute("INSERT INTO span_text (span_text) VALUES ('integrity-check')")
+
+
+_BLOCK = """
+SELECT id, name, inputs, outputs, attributes, events FROM spans WHERE id >= ? AND id < ?"""
+_FIND = "SELECT 1 FROM span_text WHERE span_text MATCH ? AND rowid = ?"
+
+
+def _check_blocks(file: File, indexed_to: int, findings: Findings, progress: Progress) -> None:
+    blocks = range(
+        0, indexed_to // SPANS_PER_BLOCK, 1 + indexed_to // SPANS_PER_BLOCK // _MOST_BLOCKS
+    )
+    for start in range(0, len(blocks), 100):
+        part = blocks[start : start + 100]
+        with file.reading() as connection:
+            for block in part:
+                try:
+                    _check_block(connection, block, findings)
+                except sqlite3.DatabaseError as error:
+                    findings.add(DAMAGE, "a text index that can't be searched", str(error))
+        progress("text index", min(start + 100, len(blocks)), len(blocks))
+
+
+def _check_block(connection: sqlite3.Connection, block: int, findings: Findings) -> None:
+    first = block * SPANS_PER_BLOCK
+    for key, *texts in connection.execute(_BLOCK, (first, first + SPANS_PER_BLOCK)).fetchall():
+        wanted = " ".join(_trigrams(readable(*texts).casefold()))
+        if wanted and connection.execute(_FIND, (wanted, block)).fetchone() is None:
+            findings.add(ERROR, "text that is not in the text index", f"spans {key}")
+
+
+def _trigrams(text: str) -> Iterable[str]:
+    """Return some runs of three characters, quoted for FTS5: the first, one of the middle, the last."""
+    for start in {0, len(text) // 2, len(text) - 3}:
+        run = text[max(0, start) : max(0, start) + 3]
+        if len(run) == 3 and "\0" not in run:
+            yield '"' + run.replace('"', '""') + '"'
