@@ -17,6 +17,7 @@ PACKAGE = pathlib.Path(tracestore.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings", "encoding", "ids", "display"),
+    ("ui",),  # draws entities, which show themselves by it
     ("entities",),
     ("readable", "summary", "conventions"),
     ("storage",),  # the names of tables and columns, among other things
@@ -27,7 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("capture",),
     ("otlp",),
-    ("client", "tracing", "openai", "otel"),
+    ("explorer",),
+    ("client", "tracing", "openai", "otel", "viewing"),
     ("importing",),
     ("__init__",),
     ("cli",),

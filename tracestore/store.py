@@ -206,6 +206,46 @@ class Store:
             query = search.Query(filter_string, None, _experiments(experiment_ids))
             return search.count(connection, query)
 
+    def report(
+        self,
+        filter_string: str | None = None,
+        path: str | os.PathLike[str] = "traces.html",
+        *,
+        title: str | None = None,
+        max_results: int = 1_000,
+        **search: Any,
+    ) -> str:
+        """Write the traces that meet a filter as one self-contained page; return its path.
+
+        The page opens in any browser without network or server, and can be filtered and sorted there. It
+        holds everything that was recorded: think before it is sent to somebody.
+
+        Args:
+            filter_string: As `search_traces`.
+            path: The file, replaced where there is one. About as large as its traces.
+            title: Of the window; default the filter.
+            max_results: The page says so where more traces meet the filter.
+            **search: The other arguments of `search_traces`: experiment_ids, order_by, …
+
+        Raises:
+            OSError: The file can't be written. Else as `search_traces`.
+        """
+        from tracestore import ui  # noqa: PLC0415 - only for who looks
+
+        found = self.search_traces(filter_string, max_results=max_results, **search)
+        total = len(found)
+        if found.token is not None:
+            total = self.count_traces(filter_string, experiment_ids=search.get("experiment_ids"))
+        filter_text = filter_string or ""
+        page = ui.page_html(
+            found,
+            title=title or filter_text or ui.names_of(found),
+            filter_string=filter_text,
+            total=total,
+        )
+        ui.write_page(path, page)
+        return os.fspath(path)
+
     def explain(
         self, filter_string: str | None = None, order_by: Sequence[str] | str | None = None
     ) -> str:
@@ -228,6 +268,11 @@ class Store:
         if not traces:
             raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
         return traces[0]
+
+    def span_counts(self, trace_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many spans each of these traces has, without loading them; unknown ids are left out."""
+        with self.reading() as connection:
+            return trace_rows.span_counts(connection, trace_ids)
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return a context manager that flushes and lends a reading connection."""

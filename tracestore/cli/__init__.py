@@ -43,6 +43,7 @@ COMMANDS = {
     "demo": _Command("Try it", "demo", "Record a small program, then search what it did."),
     "search": _Command("Look", "search", "List the traces that meet a filter, newest first."),
     "show": _Command("Look", "show", "Show one trace: its spans, errors and assessments."),
+    "view": _Command("Look", "view", "Open traces in the browser, as one file without a server."),
     "count": _Command("Look", "search", "Count the traces that meet a filter."),
     "stats": _Command("Look", "stats", "Say what is in the file."),
     "explain": _Command("Look", "search", "Say how a search would run."),

@@ -12,8 +12,18 @@
 Nothing here opens a store or a socket, and the same entities always give the same output in one time zone.
 """
 
+from tracestore.display.escape import visible
 from tracestore.display.html import trace_html, traces_html
+from tracestore.display.layout import tree_rows
 from tracestore.display.notebook import bundle
 from tracestore.display.text import trace_text, traces_text
 
-__all__ = ["bundle", "trace_html", "trace_text", "traces_html", "traces_text"]
+__all__ = [
+    "bundle",
+    "trace_html",
+    "trace_text",
+    "traces_html",
+    "traces_text",
+    "tree_rows",
+    "visible",
+]

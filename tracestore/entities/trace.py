@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -302,6 +303,25 @@ class Trace(msgspec.Struct):
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidArgumentError(f"not a trace's JSON: {error}") from error
         return cls.from_dict(data)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the trace as one self-contained page, and write it to `path` if one is given.
+
+        The page has the waterfall, every span and all payloads, works offline and loads nothing. It is about
+        as large as the trace and 70 kB.
+
+        Args:
+            path: A file to be written, replaced where there is one.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        from tracestore import ui  # noqa: PLC0415 - only for who looks
+
+        page = ui.page_html([self], title=ui.names_of([self]))
+        if path is not None:
+            ui.write_page(path, page)
+        return page
 
     def __repr__(self) -> str:
         return f"Trace(trace_id={self.trace_id!r})"

@@ -7,6 +7,7 @@ by their key, `traces.id`.
 from __future__ import annotations
 
 import functools
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -57,6 +58,15 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
     return {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
     }
+
+
+def span_counts(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many spans each of those traces has that are there, by trace id."""
+    sql = """
+        SELECT t.trace_id, (SELECT count(*) FROM spans WHERE trace = t.id)
+        FROM json_each(?) AS wanted JOIN traces AS t ON t.trace_id = wanted.value
+    """
+    return dict(connection.execute(sql, (json.dumps(list(trace_ids)),)).fetchall())
 
 
 def set_tag(connection: sqlite3.Connection, trace_id: str, name: str, value: str) -> bool:

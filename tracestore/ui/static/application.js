@@ -1,0 +1,87 @@
+// The interface as a whole: the list, or one trace of it, and the keys that work everywhere.
+import { element, fill } from "./elements.js";
+import { TraceList } from "./list.js";
+import { TraceView } from "./trace.js";
+
+/** What is shown in `root`, of the traces that `source` has; keys are heard by `keys`, the root or the page. */
+export class Application {
+  constructor(root, source, keys = root) {
+    Object.assign(this, { root, source });
+    this.list = new TraceList(source, (record) => this.open(record));
+    this.view = null;
+    root.classList.add("tracestore-ui");
+    root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys are for its cells
+    keys.addEventListener("keydown", (event) => this.press(event));
+    this.closeMenus = (event) => {
+      for (const menu of root.querySelectorAll("details.tu-chooser[open]")) {
+        if (!menu.contains(event.target)) menu.open = false;
+      }
+    };
+    document.addEventListener("pointerdown", this.closeMenus);
+  }
+
+  /** Show the list, or the only trace there is. */
+  async start() {
+    await this.list.search();
+    this.isAlone = !this.list.box.value && this.list.records.length === 1 && !this.list.next && this.source.isFixed;
+    if (this.isAlone) await this.open(this.list.records[0]);
+    else this.showList();
+  }
+
+  showList() {
+    this.view?.close();
+    this.view = null;
+    const note = this.list.note ? element("p", { class: "tu-note" }, this.list.note) : null;
+    fill(this.root, note, this.list.element);
+    this.list.rows.measure();
+    this.list.rows.reveal(Math.max(0, this.list.rows.active));
+  }
+
+  async open(record) {
+    const number = (this.number = (this.number ?? 0) + 1);
+    const trace = await this.source.open(record.id);
+    if (number !== this.number) return;
+    this.view?.close();
+    const place = this.list.records.findIndex((each) => each.id === record.id);
+    if (place >= 0) this.list.rows.active = place;
+    this.view = new TraceView(this.source, trace, {
+      back: this.isAlone ? null : () => this.back(),
+      step: this.isAlone ? null : (step) => this.step(step),
+      openTrace: (other) => this.open(other),
+      changed: (changed) => this.list.replace(changed),
+    });
+    fill(this.root, this.view.element);
+    this.view.rows.measure();
+    if (!this.isAlone) this.view.focus();
+  }
+
+  back() {
+    this.showList();
+    this.list.rows.element.focus({ preventScroll: true });
+  }
+
+  step(step) {
+    const next = this.list.neighbour(this.view.trace.record.id, step);
+    if (next) this.open(next);
+  }
+
+  press(event) {
+    event.stopPropagation();
+    const isTyping = event.target.matches?.("input, textarea");
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape" && isTyping) event.target.blur();
+    else if (event.key === "Escape" && this.view && !this.isAlone) this.back();
+    else if (isTyping) return;
+    else if (event.key === "/") (this.view ?? this.list).box.focus();
+    else if (event.key === "[" && this.view && !this.isAlone) this.step(-1);
+    else if (event.key === "]" && this.view && !this.isAlone) this.step(1);
+    else return;
+    event.preventDefault();
+  }
+
+  close() {
+    document.removeEventListener("pointerdown", this.closeMenus);
+    this.view?.close();
+    this.list.close();
+  }
+}
