@@ -326,7 +326,7 @@ def test_rows_are_in_the_order_of_the_search(
 def test_more_traces_than_are_loaded_at_a_time_keep_their_order(empty: Store) -> None:
     rng = random.Random(5)
     records = [
-        _trace(rng, number, ended=True) for number in range(2 * trace_rows._LOADED_TRACES + 1)
+        _trace(rng, number, ended=True) for number in range(2 * trace_rows.LOADED_TRACES + 1)
     ]
     empty.writer.run(lambda connection: record_rows.write_records(connection, records, ()))
     found = empty.search_frame(max_results=None, order_by=["duration ASC"])

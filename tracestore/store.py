@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -38,7 +38,14 @@ from tracestore.errors import (
     ReadOnlyError,
     StoreError,
 )
-from tracestore.storage import assessment_rows, experiment_rows, indexer, record_rows, trace_rows
+from tracestore.storage import (
+    assessment_rows,
+    experiment_rows,
+    indexer,
+    record_rows,
+    trace_forms,
+    trace_rows,
+)
 from tracestore.storage.connection import is_store
 from tracestore.storage.database import Database, IdleWork
 from tracestore.storage.schema import ID_BITS
@@ -159,17 +166,17 @@ class Store:
             StoreError: The file can't be read.
         """
         with self.reading() as connection:
-            traces, token = _find(
+            keys, token = _find(
                 connection,
                 filter_string,
                 experiment_ids=experiment_ids,
                 max_results=max_results,
                 order_by=order_by,
                 page_token=page_token,
-                include_spans=include_spans,
                 run_id=run_id,
                 model_id=model_id,
             )
+            traces = trace_rows.load_traces(connection, keys, include_spans=include_spans)
             return PagedList(traces, token)
 
     def search_frame(
@@ -192,9 +199,10 @@ class Store:
             InvalidArgumentError: The package is not installed, or see `search_traces`.
         """
         make_table = frame.prepare(extract_fields, return_type)
+        include_spans = search.pop("include_spans", True)
         with self.reading() as connection:
-            traces, _ = _find(connection, filter_string, **search)
-            return make_table(traces)
+            keys, _ = _find(connection, filter_string, **search)
+            return make_table(trace_forms.load_forms(connection, keys, include_spans=include_spans))
 
     def count_traces(
         self, filter_string: str | None = None, *, experiment_ids: Sequence[str] | None = None
@@ -820,18 +828,16 @@ def _find(
     max_results: int | None = 100,
     order_by: Sequence[str] | str | None = None,
     page_token: str | None = None,
-    include_spans: bool = True,
     run_id: str | None = None,
     model_id: str | None = None,
-) -> tuple[Iterator[Trace], str | None]:
-    """Return the traces as they are loaded, while the connection is lent, and the next page's token."""
+) -> tuple[Sequence[int], str | None]:
+    """Return the keys of the traces found and the next page's token."""
     from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
 
     query = search.Query(
         filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
     )
-    keys, token = search.search_ids(connection, query, max_results, page_token)
-    return trace_rows.load_traces(connection, keys, include_spans=include_spans), token
+    return search.search_ids(connection, query, max_results, page_token)
 
 
 def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:

@@ -224,10 +224,21 @@ _PLAIN_FIELDS = (
 
 def rfc3339(time_ms: int) -> str:
     """Return milliseconds since 1970 as RFC 3339 writes them: UTC, three decimals, Z."""
-    day, rest_ms = divmod(time_ms, 86_400_000)
-    minute, rest_ms = divmod(rest_ms, 60_000)
+    hour, rest_ms = divmod(time_ms, 3_600_000)
     second, rest_ms = divmod(rest_ms, 1_000)
-    return f"{_date(day)}T{minute // 60:02}:{minute % 60:02}:{second:02}.{rest_ms:03}Z"
+    return f"{_hour(hour)}{_second(second)}.{rest_ms:03}Z"
+
+
+# Formatting numbers takes most of the time: 1.1 µs without these two, 0.4 with them. Lists ask by the ten thousand.
+@functools.lru_cache(maxsize=1_024)
+def _hour(hour: int) -> str:
+    day, hour = divmod(hour, 24)
+    return f"{dt.date.fromordinal(_FIRST_DAY + day).isoformat()}T{hour:02}:"
+
+
+@functools.lru_cache(maxsize=3_600)
+def _second(second: int) -> str:
+    return f"{second // 60:02}:{second % 60:02}"
 
 
 def from_rfc3339(text: str) -> int:
@@ -246,11 +257,6 @@ def from_rfc3339(text: str) -> int:
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
-
-
-@functools.lru_cache(maxsize=64)
-def _date(day: int) -> str:
-    return dt.date.fromordinal(_FIRST_DAY + day).isoformat()
 
 
 _FIRST_DAY = dt.date(1970, 1, 1).toordinal()

@@ -44,6 +44,10 @@ class TraceLocation(msgspec.Struct, frozen=True):
     experiment_id: str
     type: str = "MLFLOW_EXPERIMENT"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return MLflow 3's dictionary form."""
+        return {"type": self.type, "mlflow_experiment": {"experiment_id": self.experiment_id}}
+
 
 class TraceInfo(msgspec.Struct):
     """What is known about a trace as a whole.
@@ -123,10 +127,7 @@ class TraceInfo(msgspec.Struct):
         """Return MLflow 3's dictionary form; absent values are left out."""
         values: dict[str, Any] = {
             "trace_id": self.trace_id,
-            "trace_location": {
-                "type": self.trace_location.type,
-                "mlflow_experiment": {"experiment_id": self.trace_location.experiment_id},
-            },
+            "trace_location": self.trace_location.to_dict(),
         }
         if self.client_request_id is not None:
             values["client_request_id"] = self.client_request_id

@@ -138,14 +138,14 @@ def _delete_indexed_attributes(connection: sqlite3.Connection, keys: Sequence[in
 
 #: Traces loaded at a time: enough to spread what a statement costs, few enough to be gone before the garbage
 #: collector looks at them, where the caller does not keep them.
-_LOADED_TRACES = 500
+LOADED_TRACES = 500
 
 
 def load_traces(
     connection: sqlite3.Connection, keys: Sequence[int], *, include_spans: bool = True
 ) -> Iterator[Trace]:
     """Yield the trace of each key, in the order of `keys`; keys that are gone are left out."""
-    for chunk in chunks(keys, _LOADED_TRACES):
+    for chunk in chunks(keys, LOADED_TRACES):
         infos = load_infos(connection, chunk)
         spans = load_spans(connection, chunk) if include_spans else {}
         for info in infos:
@@ -166,14 +166,24 @@ _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 def load_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> list[TraceInfo]:
     """Return the TraceInfo of each key, in the order of `keys`; keys that are gone are left out."""
+    location = functools.cache(TraceLocation)
+    return [
+        _trace_info(row, location(str(row[2])), resource, assessments)
+        for row, resource, assessments in read_infos(connection, keys)
+    ]
+
+
+#: A row of _INFOS, metadata of its resource, rows of its assessments.
+_InfoRow = tuple[Sequence[Any], Mapping[str, str], Sequence[Sequence[Any]]]
+
+
+def read_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[_InfoRow]:
+    """Yield what the file holds about the trace of each key, in the order of `keys`."""
     wanted = (_json_array(keys),)
     assessments = assessments_by_trace(connection, wanted)
     resource = functools.cache(functools.partial(_resource, connection))
-    location = functools.cache(TraceLocation)
-    return [
-        _trace_info(row, location(str(row[2])), resource(row[3]), assessments.get(row[0], ()))
-        for row in connection.execute(_INFOS, wanted)
-    ]
+    for row in connection.execute(_INFOS, wanted):
+        yield row, resource(row[3]), assessments.get(row[0], ())
 
 
 def _json_array(keys: Sequence[int]) -> str:
@@ -186,6 +196,26 @@ def _trace_info(
     resource: Mapping[str, str],
     assessments: Sequence[Sequence[Any]],
 ) -> TraceInfo:
+    metadata, tags = texts_of(row, resource)
+    return TraceInfo(
+        trace_id=row[1],
+        trace_location=location,
+        request_time=row[0] >> ID_BITS,
+        state=state_of(row),
+        request_preview=row[16],
+        response_preview=row[17],
+        client_request_id=row[7],
+        execution_duration=row[6],
+        trace_metadata=metadata,
+        tags=tags,
+        assessments=[assessment_of(assessment, row[1]) for assessment in assessments],
+    )
+
+
+def texts_of(
+    row: Sequence[Any], resource: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the metadata and the tags of a row of `read_infos`."""
     metadata = {SCHEMA_KEY: "3", **resource, **_decode_texts(row[-1])}
     for name, kind, values in (
         (TOKEN_USAGE_KEY, Usage, row[8:13]),
@@ -196,19 +226,12 @@ def _trace_info(
     tags = _decode_texts(row[-2])
     if row[4] is not None:
         tags[NAME_KEY] = row[4]
-    return TraceInfo(
-        trace_id=row[1],
-        trace_location=location,
-        request_time=row[0] >> ID_BITS,
-        state=_STATES.get(row[5], TraceState.STATE_UNSPECIFIED),
-        request_preview=row[16],
-        response_preview=row[17],
-        client_request_id=row[7],
-        execution_duration=row[6],
-        trace_metadata=metadata,
-        tags=tags,
-        assessments=[assessment_of(assessment, row[1]) for assessment in assessments],
-    )
+    return metadata, tags
+
+
+def state_of(row: Sequence[Any]) -> TraceState:
+    """Return the state of a row of `read_infos`."""
+    return _STATES.get(row[5], TraceState.STATE_UNSPECIFIED)
 
 
 #: By value; calling the enumeration takes five times as long.
