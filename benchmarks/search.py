@@ -105,6 +105,7 @@ def cases(traces: int) -> list[Case]:
             "count: common tag", lambda store: store.count_traces("tags.environment = 'production'")
         ),
         Case("get_trace", lambda store: len(store.get_trace(middle).data.spans)),
+        Case("data frame of 10,000, no spans", _frame),
     ]
 
 
@@ -113,6 +114,10 @@ def _search(text: str) -> Callable[[Store], int]:
         return len(store.search_traces(text, max_results=100, include_spans=False))
 
     return run
+
+
+def _frame(store: Store) -> int:
+    return len(store.search_frame(max_results=10_000, include_spans=False))
 
 
 def text_cases(_traces: int) -> list[Case]:

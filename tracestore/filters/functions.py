@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 from collections.abc import Callable
 from functools import lru_cache
@@ -41,6 +42,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("tracestore_matches", 5, matches),
         ("tracestore_prompt", 3, prompt_matches),
         ("tracestore_readable", 5, readable),
+        ("tracestore_may_hold", 6, may_hold),
     )
     for name, arguments, function in functions:
         connection.create_function(name, arguments, function, deterministic=True)
@@ -49,6 +51,34 @@ def register(connection: sqlite3.Connection) -> None:
 def casefold(text: str | None) -> str | None:
     """Return `text` folded so that texts that differ only by case are the same."""
     return None if text is None else text.casefold()
+
+
+#: UTF-8 of what folds to ASCII, or what it begins with: sharp s, dotted I, n after an apostrophe, long s, j with
+#: caron, Kelvin sign, h t w y with marks and capital sharp s, ligatures.
+_FOLD_TO_ASCII = (
+    b"\xc3\x9f",
+    b"\xc4\xb0",
+    b"\xc5\x89",
+    b"\xc5\xbf",
+    b"\xc7\xb0",
+    b"\xe2\x84\xaa",
+    b"\xe1\xba",
+    b"\xef\xac",
+)
+_folds_to_ascii = re.compile(b"|".join(_FOLD_TO_ASCII)).search
+
+
+def may_hold(wanted: str, *documents: bytes | None) -> int:
+    """Return 0 where no folded text of the JSON documents can hold `wanted`, without decoding them.
+
+    Args:
+        wanted: Lower case ASCII that JSON writes as it is, see `sql._is_plain`.
+        *documents: UTF-8.
+    """
+    document = b"\n".join(filter(None, documents))
+    if wanted.encode() in document.lower() or b"\\u" in document:
+        return 1
+    return int(not document.isascii() and _folds_to_ascii(document) is not None)
 
 
 def number(text: str | None) -> int | float | None:

@@ -621,15 +621,20 @@ def _prompt_test(leaf: ast.Leaf) -> Fragment:
 
 
 def _readable(leaf: ast.Match, moment: Moment, alias: str) -> Fragment:
-    """Return the test of a span's text. An index on text would come in here: it names traces to look at."""
+    """Return the test of a span's text, after a cheap one of its JSON that fails for most spans."""
     columns = ("name", "inputs", "outputs", "attributes", "events")
     text = Fragment(f"tracestore_readable({', '.join(f'{alias}.{column}' for column in columns)})")
     test = _match(text, leaf, moment)
     infix = patterns.infix_of(leaf.pattern.value)
     if leaf.negated or infix is None or not _is_plain(infix):
         return test
-    candidates = [_may_hold(f"{alias}.{column}", infix, leaf.operator) for column in columns]
-    return build("({} AND {})", join("OR", candidates), test)
+    if leaf.operator == "ILIKE":
+        blobs = ", ".join(f"CAST({alias}.{column} AS BLOB)" for column in columns)
+        may_hold = build(f"tracestore_may_hold(?, {blobs})", infix.lower())
+    else:
+        held = [build(f"ifnull(instr({alias}.{column}, ?) > 0, 0)", infix) for column in columns]
+        may_hold = join("OR", held)
+    return build("({} AND {})", may_hold, test)
 
 
 def _is_plain(text: str) -> bool:
@@ -640,12 +645,3 @@ def _is_plain(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9 _.,:;()'-]+", text) is not None and bool(
         re.search("[A-DF-Za-df-z _]", text)
     )
-
-
-def _may_hold(column: str, text: str, operator: str) -> Fragment:
-    """Return a cheap test that is true wherever the decoded text of a column holds `text`."""
-    if operator == "LIKE":
-        return build(f"ifnull(instr({column}, ?) > 0, 0)", text)
-    # LIKE folds ASCII only: what holds any other character, or an escape of one, is looked at in full.
-    return build(f"ifnull({column} LIKE ? ESCAPE '\\' OR {column} GLOB ? OR instr({column}, ?) > 0, 0)",
-                 "%" + text.replace("_", "\\_") + "%", "*[^\t\n\r -~]*", "\\u")  # fmt: skip
