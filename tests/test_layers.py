@@ -16,14 +16,14 @@ PACKAGE = pathlib.Path(tracestore.__file__).parent
 #: know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("settings", "encoding", "ids", "display"),
-    ("ui",),  # draws entities, which show themselves by it
+    ("settings", "encoding", "ids", "display", "progress"),
+    ("ui", "answers"),  # ui draws entities, which show themselves by it
     ("entities",),
     ("readable", "summary", "conventions"),
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),
-    ("frame", "assessments", "upkeep"),
+    ("frame", "assessments", "upkeep", "figures"),
     ("store",),
     ("runtime",),
     ("capture",),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tracestore.capture.fluent import start_span_no_context as start_span_no_context
     from tracestore.capture.fluent import stats as stats
     from tracestore.capture.fluent import update_current_trace as update_current_trace
+    from tracestore.capture.questions import metrics as metrics
     from tracestore.client import MlflowClient as MlflowClient
     from tracestore.errors import FilterSyntaxError as FilterSyntaxError
     from tracestore.errors import TracestoreError as MlflowException
@@ -94,6 +95,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "stats",
         "update_current_trace",
     ),
+    "tracestore.capture.questions": ("metrics",),
     "tracestore.client": ("MlflowClient",),
     "tracestore.importing": ("import_traces",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),

@@ -10,12 +10,14 @@ search, also while other traces arrive.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tracestore.errors import InvalidArgumentError, QueryTimeoutError, StoreError
 from tracestore.filters import ast, fields, meaning, parser, plan, sql
@@ -31,6 +33,9 @@ PROBE_ROWS = 500
 
 #: Entries of an index that are sorted rather than all traces looked at, times the index's `patience`.
 SORTED_ROWS = 10_000
+
+#: Rows that an aggregation takes from SQLite at a time.
+CHUNK_ROWS = 8_192
 
 #: The most items of an order.
 MAX_ORDER_ITEMS = 16
@@ -101,6 +106,63 @@ def explain(connection: sqlite3.Connection, query: Query, limit: int | None = 10
         FilterSyntaxError: If the filter or the order can't be read.
     """
     return _Search(connection, query).explain(limit)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All traces that meet a query, as what an aggregating statement reads; no order, no limit.
+
+    Attributes:
+        source: What stands after FROM; the trace is `t`.
+        where: What holds of the traces that are wanted.
+        low: The lowest id they can have.
+        high: The highest id they can have.
+        driver: The index that hands them out; None where all traces from `low` to `high` are looked at.
+        is_indexed: Whether the driver, or `low` and `high`, say it all.
+        moment: When the query runs.
+    """
+
+    source: Fragment
+    where: Fragment
+    low: int
+    high: int
+    driver: plan.Choice | None
+    is_indexed: bool
+    moment: Moment
+    _search: _Search
+
+    def rows(self, statement: Fragment) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement about the selection; errors as those of a search."""
+        return self._search.execute(statement)
+
+    def chunks(self, statement: Fragment) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of a statement some thousand at a time; to be read to the end."""
+        with self._search.translated_errors():
+            cursor = self._search.connection.execute(statement.text, statement.values)
+            while rows := cursor.fetchmany(CHUNK_ROWS):
+                yield rows
+
+
+def select(connection: sqlite3.Connection, query: Query) -> Selection | None:
+    """Return what to aggregate over, None where nothing can match; `order_by` is checked and has no influence.
+
+    Raises:
+        FilterSyntaxError: If the filter or the order can't be read.
+        QueryTimeoutError: As `search_ids`.
+    """
+    search = _Search(connection, query)
+    made = search._plan(None, None, ordered=False)  # noqa: SLF001 - of this module
+    if made is None:
+        return None
+    checks = search._checks(made)  # noqa: SLF001 - of this module
+    source = Fragment("traces AS t NOT INDEXED")
+    if made.driver is not None:
+        ids = sql.unordered(made.driver.stream, made.low, made.high)
+        source = build("({}) AS d CROSS JOIN traces AS t ON t.id = d.trace", ids)
+    where = sql.join("AND", [_within(made), *checks])
+    return Selection(
+        source, where, made.low, made.high, made.driver, not checks, search.moment, search
+    )
 
 
 @dataclass(frozen=True)
@@ -286,10 +348,16 @@ class _Search:
             passed = position is not None and position.keys[0] is None
         return parts[1:] if passed else parts
 
-    def execute(self, statement: Fragment) -> list[tuple[int, ...]]:
+    def execute(self, statement: Fragment) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
-        try:
+        with self.translated_errors():
             return self.connection.execute(statement.text, statement.values).fetchall()
+
+    @contextlib.contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Turn what SQLite raises in the block into errors of this package."""
+        try:
+            yield
         except sqlite3.Error as error:
             timed_out = time.monotonic_ns() >= self.moment.deadline_ns
             if "user-defined function" in str(error) and timed_out:

@@ -38,6 +38,7 @@ from tracestore.errors import (
     ReadOnlyError,
     StoreError,
 )
+from tracestore.progress import ProgressLine
 from tracestore.storage import (
     assessment_rows,
     experiment_rows,
@@ -54,6 +55,7 @@ from tracestore.upkeep.file import File, Progress, silent
 from tracestore.upkeep.standing import StandingLimits
 
 if TYPE_CHECKING:
+    from tracestore.answers import Answer
     from tracestore.upkeep.findings import Finding
     from tracestore.upkeep.limits import Limits
     from tracestore.upkeep.prune import Pruned
@@ -253,6 +255,62 @@ class Store:
         )
         ui.write_page(path, page)
         return os.fspath(path)
+
+    def metrics(
+        self,
+        metrics: Sequence[str] | str | None = None,
+        filter_string: str | None = None,
+        group_by: Sequence[str] | str | None = None,
+        every: str | None = None,
+        *,
+        zone: dt.tzinfo | str | None = None,
+        start: dt.datetime | str | int | None = None,
+        end: dt.datetime | str | int | None = None,
+        experiment_ids: Sequence[str] | None = None,
+        order_by: str | None = None,
+        max_results: int | None = None,
+    ) -> Answer:
+        """Return figures over all traces that meet a filter, by group and by time.
+
+        Args:
+            metrics: Such as "error_rate", "p95", "sum(tokens.total)", "mean(feedback.score)"; see the README's
+                table. Default: count, error_rate, p50, p95, tokens_total, cost.
+            filter_string: As `search_traces`. A `span.` condition chooses traces, not spans.
+            group_by: Fields of a trace (`tags.K`, `metadata.K`, `feedback.N`, `session`, `user`, `name`, …) or of
+                its spans (`span.name`, `span.type`, `span.model`, …): then figures are of spans. What lacks a
+                field is in the group None; of several feedbacks of one name the newest counts.
+            every: A length of time, such as "15m", "1h", "1d", "1w": a row for each, empty ones too. A span
+                belongs to where its trace starts.
+            zone: Time zone of days and of the times that are returned; default UTC.
+            start: Only traces that start then or later; the first bucket.
+            end: Only traces that start before then; the last bucket.
+            experiment_ids: Only traces of these experiments; None: of all.
+            order_by: A column, "p95 DESC"; default: time, then groups.
+            max_results: The most rows.
+
+        Returns:
+            An Answer, see there. Tokens and cost by `span.model` alone are the traces', see `figures.models`.
+
+        Raises:
+            InvalidArgumentError: A metric, group, length or moment can't be read.
+            FilterSyntaxError: The filter or a field can't be read.
+        """
+        from tracestore import figures  # noqa: PLC0415 - only where it is asked for
+
+        request = figures.Request(
+            metrics=metrics,
+            filter_string=filter_string,
+            group_by=group_by,
+            every=every,
+            zone=zone,
+            start=start,
+            end=end,
+            experiments=_experiments(experiment_ids),
+            order_by=order_by,
+            max_results=max_results,
+        )
+        with self.reading() as connection, ProgressLine("traces read") as progress:
+            return figures.measure(connection, request, progress.at)
 
     def explain(
         self, filter_string: str | None = None, order_by: Sequence[str] | str | None = None

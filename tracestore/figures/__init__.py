@@ -1,0 +1,19 @@
+"""Figures over all traces that meet a filter: counts, rates, percentiles, tokens, cost, feedback; by group and time.
+
+    quantities  what can be asked for: `error_rate`, `p95`, `mean(feedback.score)`, `sum(tokens.total, status = 'OK')`
+    groups      what traces and spans are grouped by
+    calendar    buckets of time in a time zone
+    columns     the SQL of what a quantity or a group needs of each row
+    models      whose tokens are whose
+    summaries   lists of values to one figure
+    aggregate   reading rows into groups, and groups into an answer
+
+Knows the filter language and a connection; no threads, no store. Imports go up that list only.
+"""
+
+from __future__ import annotations
+
+from tracestore.figures.aggregate import Request, measure
+from tracestore.figures.quantities import Quantity, parse, reference_table
+
+__all__ = ["Quantity", "Request", "measure", "parse", "reference_table"]
