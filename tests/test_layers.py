@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),
-    ("frame", "assessments", "upkeep", "figures"),
+    ("frame", "assessments", "sessions", "upkeep", "figures"),
     ("store",),
     ("runtime",),
     ("capture",),

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from tracestore.capture.fluent import stats as stats
     from tracestore.capture.fluent import update_current_trace as update_current_trace
     from tracestore.capture.questions import metrics as metrics
+    from tracestore.capture.sessions import get_session as get_session
+    from tracestore.capture.sessions import search_sessions as search_sessions
     from tracestore.client import MlflowClient as MlflowClient
     from tracestore.errors import FilterSyntaxError as FilterSyntaxError
     from tracestore.errors import TracestoreError as MlflowException
@@ -96,6 +98,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "update_current_trace",
     ),
     "tracestore.capture.questions": ("metrics",),
+    "tracestore.capture.sessions": ("get_session", "search_sessions"),
     "tracestore.client": ("MlflowClient",),
     "tracestore.importing": ("import_traces",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),

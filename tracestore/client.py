@@ -17,6 +17,7 @@ from tracestore.entities import (
     Feedback,
     Link,
     PagedList,
+    Session,
     SpanStatus,
     SpanStatusCode,
     Trace,
@@ -227,6 +228,10 @@ class MlflowClient:
             run_id=run_id,
             model_id=model_id,
         )
+
+    def search_sessions(self, filter_string: str | None = None, **search: Any) -> list[Session]:
+        """Return sessions of all experiments, the newest first; see Store.search_sessions."""
+        return self._store.search_sessions(filter_string, **search)
 
     def delete_traces(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
+import itertools
 import os
 import sqlite3
 import sys
@@ -28,6 +29,7 @@ from tracestore.entities import (
     Experiment,
     Feedback,
     PagedList,
+    Session,
     Trace,
     ViewType,
 )
@@ -205,6 +207,63 @@ class Store:
         with self.reading() as connection:
             keys, _ = _find(connection, filter_string, **search)
             return make_table(trace_forms.load_forms(connection, keys, include_spans=include_spans))
+
+    def search_sessions(
+        self,
+        filter_string: str | None = None,
+        *,
+        experiment_ids: Sequence[str] | None = None,
+        max_results: int | None = 100,
+        include_spans: bool = True,
+        run_id: str | None = None,
+        model_id: str | None = None,
+    ) -> list[Session]:
+        """Return sessions, the one with the newest trace first, each with its traces in order.
+
+        Args:
+            filter_string: Only sessions with a trace that meets it; they come with all their traces.
+            experiment_ids: Only traces of these experiments; None: of all.
+            max_results: None means all.
+            include_spans: False leaves `data.spans` empty, which is several times faster.
+            run_id: Only traces with this `mlflow.sourceRun`.
+            model_id: Only traces with this `mlflow.modelId`.
+
+        Raises:
+            FilterSyntaxError: The filter can't be read.
+            StoreError: The file can't be read.
+        """
+        from tracestore import search, sessions  # noqa: PLC0415 - not needed by a program that only records
+
+        also = _also(run_id, model_id)
+        experiments = _experiments(experiment_ids)
+        chosen = search.Query(filter_string, None, experiments, also)
+        members = search.Query(None, None, experiments, also)
+        with self.reading() as connection:
+            found = sessions.newest_sessions(connection, chosen, max_results)
+            keys = sessions.keys_of_sessions(connection, found, members)
+            whole = trace_rows.load_traces(
+                connection, list(itertools.chain.from_iterable(keys)), include_spans=include_spans
+            )
+            traces: dict[str | None, list[Trace]] = {each: [] for each in found}
+            for trace in whole:
+                traces[trace.info.session_id].append(trace)
+        return [Session(some) for some in traces.values() if some]
+
+    def get_session(self, session_id: str, *, include_spans: bool = True) -> Session:
+        """Return one session with its traces in order, of whatever experiment.
+
+        Raises:
+            NotFoundError: No trace has that session id.
+        """
+        from tracestore import search, sessions  # noqa: PLC0415 - not needed by a program that only records
+
+        with self.reading() as connection:
+            [keys] = sessions.keys_of_sessions(connection, [session_id], search.Query())
+            traces = trace_rows.load_traces(connection, keys, include_spans=include_spans)
+            session = Session(traces)
+        if not session.traces:
+            raise NotFoundError(f"session {session_id!r} is not in {self.path}")
+        return session
 
     def count_traces(
         self, filter_string: str | None = None, *, experiment_ids: Sequence[str] | None = None

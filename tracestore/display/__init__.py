@@ -6,6 +6,7 @@
     escape.py    the one way for user text into a page or a terminal
     markup.py    the one way to make an element
     html.py      notebook cells, with static/tracestore.css
+    session.py   sessions, in both forms
     text.py      terminals and `text/plain`
     notebook.py  both at once, for `_repr_mimebundle_`
 
@@ -16,10 +17,13 @@ from tracestore.display.escape import visible
 from tracestore.display.html import trace_html, traces_html
 from tracestore.display.layout import tree_rows
 from tracestore.display.notebook import bundle
+from tracestore.display.session import session_html, session_text
 from tracestore.display.text import trace_text, traces_text
 
 __all__ = [
     "bundle",
+    "session_html",
+    "session_text",
     "trace_html",
     "trace_text",
     "traces_html",

@@ -9,6 +9,7 @@ from tracestore.entities.assessment import (
     Feedback,
 )
 from tracestore.entities.experiment import Experiment, ViewType
+from tracestore.entities.session import Session
 from tracestore.entities.span import (
     Link,
     Span,
@@ -39,6 +40,7 @@ __all__ = [
     "Link",
     "MlflowExperimentLocation",
     "PagedList",
+    "Session",
     "Span",
     "SpanEvent",
     "SpanLogLevel",

@@ -35,6 +35,9 @@ class AssessmentSourceType:
 #: Metadata of an assessment that says which run made it.
 RUN_KEY = "mlflow.assessment.sourceRunId"
 
+#: Metadata of a trace that says its session, and of an assessment that is about all of that session.
+SESSION_KEY = "mlflow.trace.session"
+
 #: Characters of a stack trace that the dictionary form keeps, its end. Source: MLflow 3.
 _STACK_CHARACTERS = 10_000
 _STACK_CUT = "[Stack trace is truncated]\n...\n"
@@ -141,6 +144,11 @@ class Assessment:
         """The run that made it: metadata `mlflow.assessment.sourceRunId`."""
         metadata = self.__dict__["metadata"]
         return None if metadata is None else metadata.get(RUN_KEY)
+
+    @property
+    def is_of_session(self) -> bool:
+        """Whether it is about the trace's whole session: it has metadata `mlflow.trace.session`."""
+        return SESSION_KEY in (self.__dict__["metadata"] or ())
 
     def to_dictionary(self) -> dict[str, Any]:
         """Return the assessment as a dictionary of JSON values, in MLflow 3's form."""

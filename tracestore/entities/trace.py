@@ -114,6 +114,16 @@ class TraceInfo(msgspec.Struct):
         return self.tags.get(NAME_KEY)
 
     @property
+    def session_id(self) -> str | None:
+        """The session it belongs to, None where it belongs to none."""
+        return self.trace_metadata.get(SESSION_KEY, self.tags.get(SESSION_KEY))
+
+    @property
+    def user(self) -> str | None:
+        """Who used the program, None where it did not say."""
+        return self.trace_metadata.get(USER_KEY, self.tags.get(USER_KEY))
+
+    @property
     def token_usage(self) -> dict[str, int] | None:
         """Tokens by kind (`input_tokens`, `output_tokens`, `total_tokens`, …), None where unknown."""
         return _json_object(self.trace_metadata.get(TOKEN_USAGE_KEY))
