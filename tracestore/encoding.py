@@ -236,6 +236,9 @@ def _plain_scalar(value: Any) -> Any:
 
 
 def _key(key: Any) -> str:
+    """Return a dictionary's key as text: numbers, flags and None as JSON writes them."""
+    if key is None or type(key) is bool:
+        return "null" if key is None else str(key).lower()
     return clean_text(key if type(key) is str else _safe_str(key))
 
 

@@ -127,6 +127,12 @@ class Runtime:
             self._model_metadata = {} if model_id is None else {"mlflow.modelId": model_id}
         return self._model_metadata
 
+    def reset_tracing(self) -> None:
+        """Switch recording and its display on and forget destinations; the store and the settings stay."""
+        self.destination = None
+        self.enabled = self.notebook_display = True
+        local_destination.set(None)
+
     def reset(self) -> None:
         """Close the active store and forget settings, experiment and counters, as at the start."""
         with self._lock:

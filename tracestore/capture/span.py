@@ -404,14 +404,14 @@ class LiveSpan(Span):
         self.set_attribute(LOG_LEVEL_KEY, int(SpanLogLevel.parse(level)))
 
     def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
-        """Set the status.
+        """Set the status; UNSET changes nothing. The last one counts, an exception's too.
 
         Raises:
             InvalidArgumentError: `status` is neither a SpanStatus nor a code nor a code's upper-case name.
         """
         if not isinstance(status, SpanStatus):
             status = SpanStatus(parse_status_code(status))
-        if self.end_time_ns is None:
+        if self.end_time_ns is None and status.status_code is not SpanStatusCode.UNSET:
             self._status_code = status.status_code.value
             self._status_message = text_of(status.description) if status.description else None
 

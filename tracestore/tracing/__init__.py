@@ -36,13 +36,15 @@ __all__ = [
 
 
 def reset() -> None:
-    """Close the active store and forget settings, experiment, processors and counters, as at the start.
+    """Switch tracing and its display on, and forget span processors and destinations, as at the start.
+
+    The store, the settings and the active experiment stay.
 
     Example:
         >>> reset()
     """
     PROCESSORS.clear()
-    runtime.reset()
+    runtime.reset_tracing()
 
 
 def set_destination(destination: TraceLocationBase, *, context_local: bool = False) -> None:
