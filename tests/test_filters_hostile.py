@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests import filter_store
+from tests import filter_store, fuzz_filters
 from tests.filter_strategies import filters as generated_filters
 from tests.test_search_pages import trace
 from tracestore import filters, search
@@ -362,3 +363,14 @@ def test_interrupted_search_is_a_timeout(connection: sqlite3.Connection) -> None
 )
 def test_path_is_the_key_as_stored_else_a_way_down(value: Any, path: str, found: Any) -> None:
     assert functions.number_at(json.dumps(value), path) == found
+
+
+@pytest.mark.parametrize(
+    "seconds", [3.0, pytest.param(120.0, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+)
+def test_mutated_filters_are_answered_or_refused(seconds: float, request: Any) -> None:
+    seed = random.randrange(2**32)
+    request.node.add_report_section("call", "seed", str(seed))
+    counts = fuzz_filters.fuzz(random.Random(seed), seconds)
+
+    assert all(counts[outcome] for outcome in ("refused", "found none", "found some"))
