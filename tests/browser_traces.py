@@ -82,7 +82,7 @@ def trace(*spans: Span, **info: Any) -> Trace:
     """Return a trace of `spans`; `info` may hold any field of TraceInfo."""
     fields: dict[str, Any] = {
         "trace_id": "tr-01947ad1c02b4f5e8d3c2b1a09f8e7d6",
-        "trace_location": TraceLocation("0"),
+        "trace_location": TraceLocation.from_experiment_id("0"),
         "request_time": START_NS // MS,
         "state": TraceState.OK,
         "execution_duration": 100,

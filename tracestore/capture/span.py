@@ -401,7 +401,7 @@ class LiveSpan(Span):
 
     def set_log_level(self, level: SpanLogLevel | str) -> None:
         """Record how loud the span is; InvalidArgumentError for an unknown level."""
-        self.set_attribute(LOG_LEVEL_KEY, int(SpanLogLevel.parse(level)))
+        self.set_attribute(LOG_LEVEL_KEY, int(SpanLogLevel.from_value(level)))
 
     def set_status(self, status: SpanStatus | SpanStatusCode | str) -> None:
         """Set the status; UNSET changes nothing. The last one counts, an exception's too.
@@ -692,7 +692,7 @@ def _error_of(event: SpanEvent) -> str:
     return text_of(f"{values.get('exception.type')}: {values.get('exception.message')}")
 
 
-class NoOpSpan:
+class NoOpSpan(Span):
     """Stands for a span that is not recorded: tracing is off, or the trace was not sampled.
 
     Takes every call of LiveSpan and does nothing.
@@ -702,13 +702,13 @@ class NoOpSpan:
 
     trace_id = NO_OP_TRACE_ID
     request_id = NO_OP_TRACE_ID
-    span_id = None
+    span_id = None  # type: ignore[assignment]  # unlike a span
     parent_id = None
-    name = None
+    name = None  # type: ignore[assignment]  # unlike a span
     span_type = None
-    start_time_ns = None
+    start_time_ns = None  # type: ignore[assignment]  # unlike a span
     end_time_ns = None
-    status = None
+    status = None  # type: ignore[assignment]  # unlike a span
     inputs = None
     outputs = None
     has_outputs = False
@@ -717,6 +717,9 @@ class NoOpSpan:
     llm_cost = None
     log_level = None
     description = None
+
+    def __init__(self, otel_span: object = None) -> None:
+        del otel_span
 
     @property
     def attributes(self) -> dict[str, Any]:

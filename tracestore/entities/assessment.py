@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from tracestore.entities.span import _stack_trace, exception_message
+from tracestore.entities.span_event import exception_message, stack_trace
 from tracestore.errors import InvalidArgumentError
 
 
@@ -95,7 +95,7 @@ class AssessmentError:
         if isinstance(error, cls):
             return error
         if isinstance(error, BaseException):
-            return cls(type(error).__name__, exception_message(error), _stack_trace(error))
+            return cls(type(error).__name__, exception_message(error), stack_trace(error))
         if isinstance(error, str):
             return cls("ASSESSMENT_ERROR", error)
         raise InvalidArgumentError(

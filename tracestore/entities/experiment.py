@@ -25,11 +25,3 @@ class Experiment(msgspec.Struct, frozen=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     creation_time: int | None = None
     last_update_time: int | None = None
-
-
-class ViewType:
-    """Which experiments a search returns, with MLflow's numbers."""
-
-    ACTIVE_ONLY = 1
-    DELETED_ONLY = 2
-    ALL = 3

@@ -8,17 +8,43 @@ more), so either library reads the other's.
 from __future__ import annotations
 
 import base64
-import enum
 import functools
+import hashlib
 import json
-import time
-import traceback
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
+from tracestore.entities.link import Link
+from tracestore.entities.span_event import SpanEvent, exception_message
+from tracestore.entities.span_log_level import SpanLogLevel, default_level
+from tracestore.entities.span_status import SpanStatus, SpanStatusCode, parse_status_code
 from tracestore.errors import InvalidArgumentError
+
+__all__ = [
+    "COST_KEY",
+    "DESCRIPTION_KEY",
+    "FUNCTION_KEY",
+    "INPUTS_KEY",
+    "INTERMEDIATE_OUTPUTS_KEY",
+    "LOG_LEVEL_KEY",
+    "MODEL_KEY",
+    "OUTPUTS_KEY",
+    "TRACE_ID_KEY",
+    "TYPE_KEY",
+    "USAGE_KEY",
+    "Link",
+    "Span",
+    "SpanEvent",
+    "SpanLogLevel",
+    "SpanStatus",
+    "SpanStatusCode",
+    "SpanType",
+    "exception_message",
+    "parse_status_code",
+]
 
 #: Attributes that MLflow keeps among a span's attributes and this package keeps in columns of their own.
 TRACE_ID_KEY = "mlflow.traceRequestId"
@@ -31,14 +57,10 @@ COST_KEY = "mlflow.llm.cost"
 MODEL_KEY = "mlflow.llm.model"
 LOG_LEVEL_KEY = "mlflow.spanLogLevel"
 DESCRIPTION_KEY = "mlflow.spanDescription"
+INTERMEDIATE_OUTPUTS_KEY = "mlflow.trace.intermediate_outputs"
 
 #: The JSON text of an absent value and of None differ: no text at all, and "null".
 _decode = msgspec.json.decode
-
-
-#: Frames of a stack trace that are kept, those nearest to the error. An exception that passes through a
-#: thousand spans leaves a stack trace on each.
-MAX_FRAMES = 100
 
 
 class SpanType:
@@ -59,116 +81,6 @@ class SpanType:
     TASK = "TASK"
     GUARDRAIL = "GUARDRAIL"
     EVALUATOR = "EVALUATOR"
-
-
-class SpanStatusCode(str, enum.Enum):
-    """How a span ended; UNSET while it is open."""
-
-    UNSET = "UNSET"
-    OK = "OK"
-    ERROR = "ERROR"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class SpanLogLevel(enum.IntEnum):
-    """How loud a span is, for viewers that fold quiet ones away."""
-
-    DEBUG = 10
-    INFO = 20
-    WARNING = 30
-    ERROR = 40
-    CRITICAL = 50
-
-    @classmethod
-    def parse(cls, level: SpanLogLevel | str) -> SpanLogLevel:
-        """Return the level that `level` names, in any case; InvalidArgumentError for anything else."""
-        if isinstance(level, cls):
-            return level
-        if isinstance(level, str) and level.upper() in cls.__members__:
-            return cls[level.upper()]
-        names = ", ".join(cls.__members__)
-        raise InvalidArgumentError(f"log_level is {level!r}; it must be one of {names}")
-
-
-class SpanStatus(msgspec.Struct, frozen=True):
-    """A status code with the description that goes with an ERROR.
-
-    `status_code` may be given as the code's name, in upper case.
-    """
-
-    status_code: SpanStatusCode
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        """Accept the code's name; raise InvalidArgumentError for any other."""
-        if not isinstance(self.status_code, SpanStatusCode):
-            msgspec.structs.force_setattr(self, "status_code", parse_status_code(self.status_code))
-
-
-def parse_status_code(code: object) -> SpanStatusCode:
-    """Return the SpanStatusCode that `code` is or names; InvalidArgumentError for anything else."""
-    try:
-        return SpanStatusCode(code)
-    except ValueError:
-        raise InvalidArgumentError(
-            f"status is {code!r}; it must be one of 'OK', 'ERROR', 'UNSET', in upper case"
-        ) from None
-
-
-class SpanEvent(msgspec.Struct, frozen=True):
-    """Something that happened at a moment within a span.
-
-    `timestamp` is nanoseconds since 1970 and defaults to now. `attributes` are JSON values by name.
-    """
-
-    name: str
-    timestamp: int = msgspec.field(default_factory=time.time_ns)
-    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
-
-    @classmethod
-    def from_exception(cls, exception: BaseException) -> SpanEvent:
-        """Return an `exception` event: type, message and stack trace, named as OpenTelemetry does."""
-        return cls(
-            "exception",
-            attributes={
-                "exception.message": exception_message(exception),
-                "exception.type": type(exception).__name__,
-                "exception.stacktrace": _stack_trace(exception),
-            },
-        )
-
-    def json(self) -> dict[str, Any]:
-        """Return the event as a dictionary of JSON values."""
-        return {"name": self.name, "timestamp": self.timestamp, "attributes": dict(self.attributes)}
-
-
-def exception_message(exception: BaseException) -> str:
-    """Return `str(exception)`, or a note in its place where that itself fails."""
-    try:
-        return str(exception)
-    except Exception as failure:  # noqa: BLE001 - a user's __str__ may raise anything
-        return f"<message unavailable: {type(failure).__name__}>"
-
-
-def _stack_trace(exception: BaseException) -> str:
-    try:
-        return "".join(
-            traceback.format_exception(
-                type(exception), exception, exception.__traceback__, limit=-MAX_FRAMES
-            )
-        )
-    except Exception as failure:  # noqa: BLE001 - formatting calls user code (__str__, __cause__)
-        return f"<stack trace unavailable: {type(failure).__name__}>"
-
-
-class Link(msgspec.Struct, frozen=True):
-    """A reference to a span of another trace. Ids as hex text, `tr-…` and 16 digits."""
-
-    trace_id: str
-    span_id: str
-    attributes: dict[str, Any] | None = None
 
 
 class Span:
@@ -263,8 +175,14 @@ class Span:
             attributes[INPUTS_KEY] = _decode(self._inputs)
         if self._outputs is not None:
             attributes[OUTPUTS_KEY] = _decode(self._outputs)
+        if self.end_time_ns is not None:
+            attributes[LOG_LEVEL_KEY] = int(self._default_level())
         attributes.update(self._own_attributes())
         return attributes
+
+    def _default_level(self) -> SpanLogLevel:
+        failed = any(event["name"] == "exception" for event in self._event_dicts())
+        return SpanLogLevel.ERROR if failed else default_level(self.span_type)
 
     def _own_attributes(self) -> dict[str, Any]:
         return {} if self._attributes is None else _decode(self._attributes)
@@ -311,16 +229,18 @@ class Span:
 
     @property
     def log_level(self) -> SpanLogLevel | None:
-        """How loud the span is; None where nobody said."""
+        """How loud the span is: as somebody said, else by its type, ERROR with an exception; None while open."""
         level = self._own_attributes().get(LOG_LEVEL_KEY)
+        if level is None and self.end_time_ns is not None:
+            return self._default_level()
         return SpanLogLevel(level) if level in tuple(SpanLogLevel) else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return MLflow 3's dictionary form: base64 ids, JSON-encoded attribute values."""
         return {
-            "trace_id": _to_base64(self.trace_id[3:]),
-            "span_id": _to_base64(self.span_id),
-            "parent_span_id": _to_base64(self.parent_id) if self.parent_id else None,
+            "trace_id": _to_base64(self.trace_id.removeprefix("tr-"), 16),
+            "span_id": _to_base64(self.span_id, 8),
+            "parent_span_id": _to_base64(self.parent_id, 8) if self.parent_id else None,
             "name": self.name,
             "start_time_unix_nano": self.start_time_ns,
             "end_time_unix_nano": self.end_time_ns,
@@ -359,20 +279,22 @@ class Span:
         if not isinstance(trace_id, str):
             raise TypeError(f"{TRACE_ID_KEY} is no text")
         span_type = attributes.pop(TYPE_KEY, None)
-        parent = data.get("parent_span_id")
+        span_id, parent, start_ns, end_ns, code, message = _fields_of(data)
+        events = [_event_dict(event) for event in data.get("events") or ()]
+        links = [Link.from_dict(link).to_dict() for link in data.get("links") or ()]
         return cls(
             trace_id,
-            _from_base64(data["span_id"]),
-            _from_base64(parent) if parent else None,
+            _span_id(span_id),
+            _span_id(parent) if parent else None,
             str(data["name"]),
-            span_type,
-            SpanStatusCode(data["status"]["code"].removeprefix("STATUS_CODE_")).value,
-            data["status"].get("message") or None,
-            int(data["start_time_unix_nano"]),
-            None if data["end_time_unix_nano"] is None else int(data["end_time_unix_nano"]),
+            None if span_type is None else str(span_type),
+            SpanStatusCode(code.removeprefix("STATUS_CODE_")).value,
+            message or None,
+            int(start_ns),
+            None if end_ns is None else int(end_ns),
             _json_text(attributes) if attributes else None,
-            _json_text(data["events"]) if data.get("events") else None,
-            _json_text(data["links"]) if data.get("links") else None,
+            _json_text(events) if events else None,
+            _json_text(links) if links else None,
             None if INPUTS_KEY not in data["attributes"] else _json_text(inputs),
             None if OUTPUTS_KEY not in data["attributes"] else _json_text(outputs),
         )
@@ -391,20 +313,72 @@ class Span:
             f"span_id={self.span_id!r}, parent_id={self.parent_id!r})"
         )
 
+    # Without it `in` and `for` would ask __getitem__ for 0, 1, 2, ….
+    __iter__ = None
+
     def __getitem__(self, key: object) -> Any:
         raise TypeError(
             f"a span is no dictionary: read {key!r} with span.get_attribute(), or use span.to_dict()"
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = "; a span is no dictionary: use span.get_attribute(key)" if name == "get" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
 
 def _json_text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _fields_of(data: Mapping[str, Any]) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return span id, parent's id, start, end, status code and message, by their names in MLflow 2 or 3."""
+    if "context" in data:
+        return (
+            data["context"]["span_id"],
+            data.get("parent_id"),
+            data["start_time"],
+            data.get("end_time"),
+            data["status_code"],
+            data.get("status_message"),
+        )
+    return (
+        data["span_id"],
+        data.get("parent_span_id"),
+        data["start_time_unix_nano"],
+        data.get("end_time_unix_nano") or None,
+        data["status"]["code"],
+        data["status"].get("message"),
+    )
+
+
+def _event_dict(event: Mapping[str, Any]) -> dict[str, Any]:
+    moment = event["time_unix_nano"] if "time_unix_nano" in event else event["timestamp"]
+    return {
+        "name": str(event["name"]),
+        "time_unix_nano": int(moment),
+        "attributes": dict(event.get("attributes") or {}),
+    }
+
+
 @functools.lru_cache(maxsize=1024)
-def _to_base64(hex_id: str) -> str:
-    return base64.b64encode(bytes.fromhex(hex_id)).decode()
+def _to_base64(hex_id: str, size: int) -> str:
+    """Return an id of `size` bytes as base64 of them; of another form (a uuid, say), a digest stands for it."""
+    if len(hex_id) == 2 * size and _HEX.fullmatch(hex_id):
+        raw = bytes.fromhex(hex_id)
+    else:
+        raw = hashlib.blake2b(hex_id.encode(), digest_size=size).digest()
+    return base64.b64encode(raw).decode()
 
 
-def _from_base64(text: str) -> str:
-    return base64.b64decode(text, validate=True).hex()
+_HEX = re.compile(r"(?:0x)?([0-9a-f]{1,16})|[0-9a-f]{32}", re.ASCII)
+
+
+def _span_id(text: str) -> str:
+    """Return 16 hex digits: of an id that is base64 (MLflow 3), hex (3.5) or hex with 0x (2)."""
+    found = _HEX.fullmatch(text)
+    if found is not None and found[1]:
+        return found[1].zfill(16)
+    raw = base64.b64decode(text, validate=True)
+    if len(raw) != 8:
+        raise ValueError(f"{text!r:.100} is no span id")
+    return raw.hex()

@@ -41,10 +41,18 @@ class MlflowExperimentLocation(TraceLocationBase, frozen=True):
 
 
 class TraceLocation(TraceLocationBase, frozen=True):
-    """The place of a stored trace: `type` says which of the other fields is set."""
+    """The place of a stored trace, always an experiment."""
 
     type: TraceLocationType
-    mlflow_experiment: MlflowExperimentLocation | None = None
+    mlflow_experiment: MlflowExperimentLocation = None  # type: ignore[assignment]  # never None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no experiment."""
+        if not isinstance(self.mlflow_experiment, MlflowExperimentLocation):
+            raise InvalidArgumentError(
+                "the location of a trace must be an experiment here, "
+                "such as TraceLocation.from_experiment_id('0')"
+            )
 
     @classmethod
     def from_experiment_id(cls, experiment_id: str) -> TraceLocation:
@@ -53,8 +61,6 @@ class TraceLocation(TraceLocationBase, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return MLflow 3's dictionary form."""
-        if self.mlflow_experiment is None:
-            return {"type": self.type.value}
         return {
             "type": self.type.value,
             "mlflow_experiment": self.mlflow_experiment.to_dict(),
@@ -67,12 +73,8 @@ class TraceLocation(TraceLocationBase, frozen=True):
         Raises:
             InvalidArgumentError: It is no experiment.
         """
-        if not isinstance(data, Mapping) or not isinstance(data.get("mlflow_experiment"), Mapping):
-            raise InvalidArgumentError(
-                f"trace location is {data!r:.200}; tracestore knows experiments only, "
-                "such as TraceLocation.from_experiment_id('0')"
-            )
+        kind, experiment = data.get("type", "MLFLOW_EXPERIMENT"), data.get("mlflow_experiment")
         return cls(
-            TraceLocationType(data.get("type", "MLFLOW_EXPERIMENT")),
-            MlflowExperimentLocation.from_dict(data["mlflow_experiment"]),
+            TraceLocationType(kind),
+            MlflowExperimentLocation.from_dict(experiment) if experiment else None,  # type: ignore[arg-type]  # refused
         )

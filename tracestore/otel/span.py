@@ -21,7 +21,7 @@ from tracestore import ids
 from tracestore.capture.scope import NO_OP
 from tracestore.capture.span import LiveSpan, NoOpSpan
 from tracestore.entities import Link, SpanEvent, SpanStatus, SpanStatusCode
-from tracestore.entities.span import MAX_FRAMES, exception_message
+from tracestore.entities.span_event import MAX_FRAMES, exception_message
 from tracestore.runtime import runtime
 
 #: The attribute for what OpenTelemetry knows of a span and this package has no other place for.

@@ -50,7 +50,7 @@ def load_forms(
     connection: sqlite3.Connection, keys: Sequence[int], *, include_spans: bool = True
 ) -> Iterator[TraceForm]:
     """Yield the trace of each key, in the order of `keys`; keys that are gone are left out."""
-    location = functools.cache(lambda key: TraceLocation(str(key)).to_dict())
+    location = functools.cache(lambda key: TraceLocation.from_experiment_id(str(key)).to_dict())
     for chunk in chunks(keys, LOADED_TRACES):
         spans = load_spans(connection, chunk) if include_spans else {}
         for row, resource, assessments in read_infos(connection, chunk):

@@ -166,7 +166,7 @@ _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 def load_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> list[TraceInfo]:
     """Return the TraceInfo of each key, in the order of `keys`; keys that are gone are left out."""
-    location = functools.cache(TraceLocation)
+    location = functools.cache(TraceLocation.from_experiment_id)
     return [
         _trace_info(row, location(str(row[2])), resource, assessments)
         for row, resource, assessments in read_infos(connection, keys)

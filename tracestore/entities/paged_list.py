@@ -1,0 +1,46 @@
+"""A list of results that knows where the next page begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from tracestore.entities.trace import Trace
+
+T = TypeVar("T")
+
+
+class PagedList(list[T]):
+    """A list of results and the token of the page after it, None on the last page.
+
+    In a notebook a list of traces shows itself as a table.
+    """
+
+    def __init__(self, items: Iterable[T] = (), token: str | None = None) -> None:
+        super().__init__(items)
+        self.token = token
+
+    def to_list(self) -> list[T]:
+        """Return the items as a plain list."""
+        return list(self)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """Show the list in a notebook: traces as a table, anything else as its text."""
+        from tracestore import display  # noqa: PLC0415 - 20 ms that only a notebook needs
+
+        traces = [item for item in self if isinstance(item, Trace)]
+        if len(traces) < len(self):
+            return {"text/plain": repr(self)}
+        return display.bundle(
+            text=lambda: display.traces_text(traces),
+            html=lambda: display.traces_html(traces),
+            include=include,
+            exclude=exclude,
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the list as text in IPython, which asks no list for `text/plain` in another way."""
+        text = repr(self) if cycle else self._repr_mimebundle_(include=["text/plain"])["text/plain"]
+        printer.text(text)
