@@ -58,9 +58,11 @@ from tracestore.upkeep.standing import StandingLimits
 
 if TYPE_CHECKING:
     from tracestore.answers import Answer
+    from tracestore.upkeep.copies import Copied, Merged
     from tracestore.upkeep.findings import Finding
     from tracestore.upkeep.limits import Limits
     from tracestore.upkeep.prune import Pruned
+    from tracestore.upkeep.vacuum import Vacuumed
 
 T = TypeVar("T")
 
@@ -867,6 +869,111 @@ class Store:
         from tracestore.upkeep import check  # noqa: PLC0415 - rarely needed
 
         return check.check(self._file(), progress)
+
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress = silent) -> Copied:
+        """Copy the file, as it is at this moment, to a new file; the only safe way while it is in use.
+
+        Programs go on recording. The copy is verified and then appears under its name whole, for its owner only;
+        interrupted, there is none. Of what other processes have recorded it holds what they have written.
+
+        Args:
+            path: The new file; nothing may be called that.
+            progress: Called as progress(phase, done, total).
+
+        Raises:
+            AlreadyExistsError: There is something at `path`.
+            DamagedFileError: The store itself is damaged.
+            StoreError: `path` can't be written.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.backup(path + ".backup").traces
+            0
+        """
+        from tracestore.upkeep import copies  # noqa: PLC0415 - rarely needed
+
+        return copies.backup(self._file(), path, progress)
+
+    def extract(
+        self,
+        filter_string: str | None,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress = silent,
+    ) -> Copied:
+        """Copy the traces that meet a filter into a new store, with their assessments and experiments.
+
+        Args:
+            filter_string: As `search_traces`; None: all, which makes a compact copy.
+            path: The new file; nothing may be called that. It appears whole, for its owner only.
+            progress: Called as progress(phase, done, total).
+
+        Raises:
+            AlreadyExistsError: There is something at `path`.
+            FilterSyntaxError: The filter can't be read.
+            StoreError: `path` can't be written.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.extract("status = 'ERROR'", path + ".errors").traces
+            0
+        """
+        from tracestore.upkeep import copies  # noqa: PLC0415 - rarely needed
+
+        return copies.extract(self._file(), filter_string, path, progress)
+
+    def merge(
+        self,
+        other: str | os.PathLike[str],
+        filter_string: str | None = None,
+        *,
+        progress: Progress = silent,
+    ) -> Merged:
+        """Take the traces of another store's file into this one; that file is only read.
+
+        Ids stay; experiments go by name. Of a trace that both have, the one that has ended goes before one in
+        progress, of two that have ended the later; tags, metadata, spans and assessments that the winner
+        lacks are added. The same merge again changes nothing, so one that was interrupted is called again.
+
+        Args:
+            other: The other file.
+            filter_string: Only traces that meet this.
+            progress: Called as progress(phase, done, total).
+
+        Raises:
+            ForeignFileError: `other` is no store, or its schema was tampered with.
+            StoreError: `other` can't be read.
+
+        Example:
+            >>> with Store(path) as store, Store(path + ".other") as other:
+            ...     _ = other.create_experiment("makes the file")
+            ...     store.merge(other.path).added
+            0
+        """
+        from tracestore.upkeep import copies  # noqa: PLC0415 - rarely needed
+
+        if self.read_only:
+            raise _read_only(self.path)
+        return copies.merge(self._file(), other, filter_string, progress)
+
+    def vacuum(self, *, progress: Progress = silent) -> Vacuumed:
+        """Make the file smaller: rows that belong to nothing, gaps of the text index, free pages.
+
+        In steps of about 25 ms, so programs go on recording. `extract(None, path)` makes the smallest copy.
+
+        Args:
+            progress: Called as progress(phase, done, total).
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.vacuum().removed_rows
+            0
+        """
+        from tracestore.upkeep import vacuum  # noqa: PLC0415 - rarely needed
+
+        if self.read_only:
+            raise _read_only(self.path)
+        return vacuum.vacuum(self._file(), progress)
 
     def _file(self) -> File:
         return File(self.path, self.reading, self._write, self.live)

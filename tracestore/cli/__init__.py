@@ -52,6 +52,10 @@ COMMANDS = {
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),
+    "backup": _Command("Upkeep", "copies", "Copy the file while it is in use."),
+    "extract": _Command("Upkeep", "copies", "Copy traces that meet a filter into a new file."),
+    "merge": _Command("Upkeep", "copies", "Take the traces of another store into this one."),
+    "vacuum": _Command("Upkeep", "copies", "Give back what the file does not need."),
     "check": _Command("Upkeep", "check", "Check the file: pages, rows, JSON and indexes."),
     "prune": _Command(
         "Upkeep", "prune", "Delete traces that are old or too many, the oldest first."

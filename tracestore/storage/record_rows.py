@@ -270,13 +270,13 @@ def _give_keys(
 ) -> None:
     """Give each new trace the next free key of its millisecond."""
     new = [trace for trace in traces if trace.trace_id not in keys]
-    free = _free_keys(connection, {trace.start_time_ms for trace in new})
+    free = free_keys(connection, {trace.start_time_ms for trace in new})
     for trace in new:
         keys[trace.trace_id] = free[trace.start_time_ms]
         free[trace.start_time_ms] += 1
 
 
-def _free_keys(connection: sqlite3.Connection, milliseconds: Iterable[int]) -> dict[int, int]:
+def free_keys(connection: sqlite3.Connection, milliseconds: Iterable[int]) -> dict[int, int]:
     """Return the first free key of each millisecond, many to a statement."""
     free: dict[int, int] = {}
     for chunk in chunks(list(milliseconds), 500):

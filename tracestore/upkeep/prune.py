@@ -20,6 +20,7 @@ from tracestore.storage import trace_rows
 from tracestore.upkeep import LOCK_S, space
 from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.limits import Limits, candidates
+from tracestore.upkeep.pace import Pace
 
 #: Traces deleted in the first step; later steps have as many as take LOCK_S.
 _FIRST_TRACES = 100
@@ -108,7 +109,7 @@ class Sweep:
         self._token: str | None = None
         self._excess_traces = 0
         self._trace_bytes = 1.0
-        self._step_traces = _FIRST_TRACES
+        self._pace = Pace(_FIRST_TRACES, _MOST_TRACES)
 
     def measure(self, connection: sqlite3.Connection) -> int:
         """Return how many traces are to go; where a size is the limit, about how many."""
@@ -128,9 +129,9 @@ class Sweep:
         """Return the keys of the traces that are next to go; none at the end."""
         while self._phases:
             phase = self._phases[0]
-            most = self._excess(connection) if phase == "excess" else self._step_traces
+            most = self._excess(connection) if phase == "excess" else self._pace.size
             query = self._query(*(self._old if phase == "old" else ()))
-            limit = min(self._step_traces, most)
+            limit = min(self._pace.size, most)
             keys, token = search.search_ids(connection, query, limit, self._token)
             if keys:
                 self._token = token
@@ -144,9 +145,7 @@ class Sweep:
         """Delete those of `keys` that are still to go, in the transaction that the caller began."""
         started = time.monotonic()
         deleted = trace_rows.delete_traces(connection, self._confirmed(connection, keys))
-        took = time.monotonic() - started
-        fitting = int(len(keys) * LOCK_S / max(took, 1e-4))
-        self._step_traces = max(1, min(_MOST_TRACES, 2 * self._step_traces, fitting))
+        self._pace.learn(len(keys), time.monotonic() - started)
         self._excess_traces -= deleted
         return deleted
 
