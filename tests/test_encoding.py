@@ -202,7 +202,7 @@ def test_keys_become_text() -> None:
         "1": "a",
         "1.5": "b",
         "(1, 2)": "c",
-        "None": "d",
+        "null": "d",
         "\ufffd": "e",
     }
 
