@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("filters",),
     ("search",),
     ("frame", "assessments", "sessions", "upkeep", "figures"),
+    ("comparison", "evaluation"),
     ("store",),
     ("runtime",),
     ("capture",),

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from tracestore.capture.fluent import start_span_no_context as start_span_no_context
     from tracestore.capture.fluent import stats as stats
     from tracestore.capture.fluent import update_current_trace as update_current_trace
+    from tracestore.capture.questions import compare as compare
+    from tracestore.capture.questions import correlate as correlate
     from tracestore.capture.questions import metrics as metrics
     from tracestore.capture.sessions import get_session as get_session
     from tracestore.capture.sessions import search_sessions as search_sessions
@@ -97,7 +99,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "stats",
         "update_current_trace",
     ),
-    "tracestore.capture.questions": ("metrics",),
+    "tracestore.capture.questions": ("compare", "correlate", "metrics"),
     "tracestore.capture.sessions": ("get_session", "search_sessions"),
     "tracestore.client": ("MlflowClient",),
     "tracestore.importing": ("import_traces",),

@@ -373,6 +373,94 @@ class Store:
         with self.reading() as connection, ProgressLine("traces read") as progress:
             return figures.measure(connection, request, progress.at)
 
+    def compare(
+        self,
+        by: Sequence[str] | str,
+        metrics: Sequence[str] | str | None = None,
+        filter_string: str | None = None,
+        *,
+        baseline: object = None,
+        start: dt.datetime | str | int | None = None,
+        end: dt.datetime | str | int | None = None,
+        experiment_ids: Sequence[str] | None = None,
+    ) -> Answer:
+        """Return groups side by side: each metric's value, its difference to the baseline, and how sure that is.
+
+        Args:
+            by: What is compared, such as "tags.app_version"; at most 50 groups.
+            metrics: As `metrics`. Default: count, error_rate, latency_mean, p95, tokens_mean, cost_mean.
+            filter_string: As `search_traces`.
+            baseline: The value of the group to compare with; default the first, in natural order.
+            start: Only traces that start then or later.
+            end: Only traces that start before then.
+            experiment_ids: Only traces of these experiments; None: of all.
+
+        Returns:
+            A row for each metric and group: value, difference, and both ends of the 95 % interval of the
+            difference: Newcombe's of Wilson's score intervals (1998) for shares, the percentile bootstrap (Efron
+            and Tibshirani 1993, 2,000 resamples, always the same) for means and percentiles, none for counts and
+            sums. `notes` say each difference in words, also where it is too small to tell.
+
+        Raises:
+            InvalidArgumentError: There is no such baseline, too many groups, or as `metrics`.
+            FilterSyntaxError: The filter or a field can't be read.
+        """
+        from tracestore import comparison, figures  # noqa: PLC0415 - only where it is asked for
+
+        request = figures.Request(
+            metrics=metrics or comparison.DEFAULT_METRICS,
+            filter_string=filter_string,
+            group_by=by,
+            start=start,
+            end=end,
+            experiments=_experiments(experiment_ids),
+        )
+        with self.reading() as connection, ProgressLine("traces read") as progress:
+            return comparison.compare(connection, request, baseline, progress.at)
+
+    def correlate(
+        self,
+        filter_string: str,
+        *,
+        within: str | None = None,
+        experiment_ids: Sequence[str] | None = None,
+        max_results: int | None = 20,
+        min_count: int = 3,
+    ) -> Answer:
+        """Return what traces that meet a filter have more often than all others, the most telling first.
+
+        Looks at tags, metadata, names, span names, types, models, errors and attributes, and assessments; what
+        the filter itself speaks of is left out.
+
+        Args:
+            filter_string: Which traces are to be told apart, such as "status = 'ERROR'".
+            within: Only look at traces that meet this filter too.
+            experiment_ids: Only traces of these experiments; None: of all.
+            max_results: The most rows; None: all.
+            min_count: The fewest matching traces that have it.
+
+        Returns:
+            Rows of condition (a filter), counts and shares among matching and other traces, how many times as
+            frequent, and Dunning's log-likelihood G² (1993), by which they are ranked. What chance may have
+            brought is left out (5 % over all conditions tried, Bonferroni).
+
+        Raises:
+            FilterSyntaxError: A filter can't be read.
+        """
+        from tracestore import comparison  # noqa: PLC0415 - only where it is asked for
+
+        line = ProgressLine("tables looked at", comparison.TABLES)
+        with self.reading() as connection, line as progress:
+            return comparison.correlate(
+                connection,
+                filter_string,
+                within,
+                _experiments(experiment_ids),
+                max_results,
+                min_count,
+                progress.at,
+            )
+
     def explain(
         self, filter_string: str | None = None, order_by: Sequence[str] | str | None = None
     ) -> str:

@@ -104,6 +104,10 @@ class Answer(Sequence[dict[str, Any]]):
         """Return the rows as tuples, in the order of `columns`."""
         return list(self._rows)
 
+    def shown(self, row: tuple[Any, ...]) -> list[str]:
+        """Return a row's values as texts, each in the unit of its column."""
+        return [cell_text(value, c.unit) for value, c in zip(row, self.columns, strict=True)]
+
     def __repr__(self) -> str:
         return str(self)
 
@@ -112,10 +116,7 @@ class Answer(Sequence[dict[str, Any]]):
 
     def to_text(self) -> str:
         """Return a text table: figures to the right, at most 200 rows, notes below."""
-        cells = [
-            [cell_text(value, c.unit) for value, c in zip(row, self.columns, strict=True)]
-            for row in self._rows[:MAX_SHOWN_ROWS]
-        ]
+        cells = [self.shown(row) for row in self._rows[:MAX_SHOWN_ROWS]]
         widths = [max(map(len, column)) for column in zip(self.names, *cells, strict=True)]
         lines = [self._line(row, widths) for row in (self.names, ["-" * w for w in widths], *cells)]
         if len(self) > MAX_SHOWN_ROWS:

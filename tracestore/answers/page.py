@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tracestore.answers.cells import cell_text
 from tracestore.answers.chart import COLOURS, MAX_LINES, chart_svg
 from tracestore.display.markup import Markup, element, join
 
 if TYPE_CHECKING:
-    from tracestore.answers.answer import Answer
+    from tracestore.answers.answer import Answer, Column
 
 #: Rows and charts that a page shows.
 _MAX_ROWS, _MAX_CHARTS = 200, 12
@@ -75,12 +74,9 @@ def _table(answer: Answer) -> Markup:
     heads = (element("th", "ts-k" if c.is_key else "", c.name) for c in answer.columns)
     most = [_largest(answer, column.name) if not column.is_key else 0 for column in answer.columns]
     rows = [
-        element("tr", "", *(
-            _cell(value, column.unit, is_key=column.is_key, most=largest)
-            for value, column, largest in zip(row, answer.columns, most, strict=True)
-        ))
+        element("tr", "", *map(_cell, answer.shown(row), row, answer.columns, most))
         for row in answer.tuples()[:_MAX_ROWS]
-    ]  # fmt: skip
+    ]
     head = element("thead", "", element("tr", "", *heads))
     return element("table", "", head, element("tbody", "", *rows))
 
@@ -93,9 +89,8 @@ def _largest(answer: Answer, name: str) -> float:
     return max(values)
 
 
-def _cell(value: object, unit: str, *, is_key: bool, most: float) -> Markup:
-    text = cell_text(value, unit)
-    if is_key:
+def _cell(text: str, value: object, column: Column, most: float) -> Markup:
+    if column.is_key:
         return element("td", "ts-k", text)
     if most and isinstance(value, (int, float)):
         percent = round(value / most * 100, 1)

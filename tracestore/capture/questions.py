@@ -1,4 +1,4 @@
-"""Questions about many traces, asked of the active store: `metrics`.
+"""Questions about many traces, asked of the active store: `metrics`, `compare`, `correlate`.
 
 Thin, as fluent.py: each works out which experiment is meant and calls the store.
 """
@@ -49,3 +49,51 @@ def metrics(
     return runtime.store.metrics(
         metrics, filter_string, group_by, every, experiment_ids=_here(experiment_ids), **asked
     )
+
+
+def compare(
+    by: Sequence[str] | str,
+    metrics: Sequence[str] | str | None = None,
+    filter_string: str | None = None,
+    *,
+    experiment_ids: Sequence[str] | None = None,
+    **asked: Any,
+) -> Answer:
+    """Return groups side by side, with differences, how sure they are, and a sentence each; see `Store.compare`.
+
+    Shares have Newcombe's interval of Wilson scores, means and percentiles the bootstrap's, 95 % each.
+
+    Args:
+        by: What is compared, such as "tags.app_version".
+        metrics: As `metrics`.
+        filter_string: As `search_traces`.
+        experiment_ids: Only traces of these experiments; None: of the active one.
+        **asked: `baseline`, `start`, `end`.
+
+    Example:
+        >>> for version in ("1", "2"):
+        ...     with tracestore.start_span("answer"):
+        ...         tracestore.update_current_trace(tags={"version": version})
+        >>> print(compare("tags.version", ["error_rate"]).notes[0][:53])
+        error_rate is 0.0 % in 1 and 0.0 % in 2: the differen
+    """
+    return runtime.store.compare(
+        by, metrics, filter_string, experiment_ids=_here(experiment_ids), **asked
+    )
+
+
+def correlate(
+    filter_string: str, *, experiment_ids: Sequence[str] | None = None, **asked: Any
+) -> Answer:
+    """Return what traces that meet a filter have more often than the others; see `Store.correlate`.
+
+    Args:
+        filter_string: Which traces are to be told apart, such as "status = 'ERROR'".
+        experiment_ids: Only traces of these experiments; None: of the active one.
+        **asked: `within`, `max_results`, `min_count`.
+
+    Example:
+        >>> correlate("status = 'ERROR'").notes
+        ('0 traces match and 0 do not: there is nothing to compare.',)
+    """
+    return runtime.store.correlate(filter_string, experiment_ids=_here(experiment_ids), **asked)

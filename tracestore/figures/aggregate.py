@@ -53,7 +53,14 @@ class Request:
 def measure(
     connection: sqlite3.Connection, request: Request, progress: Progress | None = None
 ) -> Answer:
-    """Return the figures that are asked for.
+    """Return the figures that are asked for; arguments and errors as `read`."""
+    return read(connection, request, progress).answer()
+
+
+def read(
+    connection: sqlite3.Connection, request: Request, progress: Progress | None = None
+) -> Measured:
+    """Return what was read for a request.
 
     Args:
         connection: To a store's file, with `filters.register` done.
@@ -65,13 +72,14 @@ def measure(
         FilterSyntaxError: The filter can't be read.
         QueryTimeoutError: Regular expressions took too long.
     """
-    asked = _Asked.of(request)
+    measured = Measured.of(request)
     query = Query(
-        request.filter_string, None, request.experiments, (*request.also, *asked.time_limits())
+        request.filter_string, None, request.experiments, (*request.also, *measured.time_limits())
     )
     selection = select(connection, query)
-    tallies = [] if selection is None else list(asked.read(selection, progress or _ignore))
-    return asked.answer(tallies)
+    if selection is not None:
+        measured.tallies = list(measured.read(selection, progress or _ignore))
+    return measured
 
 
 def _ignore(_rows: int) -> None:
@@ -79,8 +87,8 @@ def _ignore(_rows: int) -> None:
 
 
 @dataclass
-class _Asked:
-    """A request, parsed."""
+class Measured:
+    """A request, parsed, and what was read for it."""
 
     request: Request
     quantities: tuple[Quantity, ...]
@@ -90,9 +98,12 @@ class _Asked:
     end_ms: int | None
     #: By quantity: which tally it is computed from, and the places of its columns there.
     places: dict[Quantity, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    tallies: list[Tally] = field(default_factory=list)
+    _ordered: dict[tuple[Key, int, tuple[int, ...]], list[float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: Request) -> _Asked:
+    def of(cls, request: Request) -> Measured:
+        """Return a request, parsed."""
         texts = request.metrics
         texts = [texts] if isinstance(texts, str) else list(texts or DEFAULT_METRICS)
         asked = tuple(dict.fromkeys(map(quantities.parse, texts)))
@@ -106,6 +117,7 @@ class _Asked:
 
     @property
     def of_spans(self) -> bool:
+        """Whether a row is a span, not a trace."""
         return any(group.is_of_span for group in self.groups)
 
     def time_limits(self) -> tuple[ast.Node, ...]:
@@ -186,29 +198,30 @@ class _Asked:
 
     # -------------------------------------------------------------------------------- answering
 
-    def answer(self, tallies: Sequence[Tally]) -> Answer:
+    def answer(self) -> Answer:
         """Return the rows: every group, in every bucket."""
-        keys = self._all_keys(tallies)
-        rows = [(*self._shown(key), *self._figures(key, tallies)) for key in keys]
-        head = [Column(self.calendar_label, "time", is_key=True)] if self.calendar else []
+        rows = [
+            (*self._shown(key), *(self.figure_of(quantity, key) for quantity in self.quantities))
+            for key in self.keys()
+        ]
+        head = [Column("time", "time", is_key=True)] if self.calendar else []
         head += [Column(group.label, "", is_key=True) for group in self.groups]
         head += [Column(quantity.label, quantity.unit) for quantity in self.quantities]
-        answer = Answer(head, rows, self._title())
+        answer = Answer(head, rows, self.title)
         return _ordered(answer, self.request.order_by, self.request.max_results)
 
     @property
-    def calendar_label(self) -> str:
-        return "time"
-
-    def _title(self) -> str:
+    def title(self) -> str:
+        """What was asked, in words."""
         of = f" of {self.request.filter_string.strip()}" if self.request.filter_string else ""
         by = [group.label for group in self.groups]
         by += [f"every {self.request.every}"] if self.request.every else []
         unit = "spans" if self.of_spans else "traces"
         return f"{unit}{of}{' by ' + ', '.join(by) if by else ''}"
 
-    def _all_keys(self, tallies: Sequence[Tally]) -> list[Key]:
-        found = list(dict.fromkeys(key for tally in tallies for key in tally.codes))
+    def keys(self) -> list[Key]:
+        """Return the key of every row, in order: the bucket's start if there are buckets, then the groups'."""
+        found = list(dict.fromkeys(key for tally in self.tallies for key in tally.codes))
         if self.calendar is None:
             if not self.groups:
                 return [()]
@@ -239,22 +252,38 @@ class _Asked:
             return key
         return (self.calendar.moment(key[0]), *key[1:])
 
-    def _figures(self, key: Key, tallies: Sequence[Tally]) -> Iterator[Any]:
-        ordered: dict[tuple[int, tuple[int, ...]], list[float]] = {}
-        for quantity in self.quantities:
+    def figure_of(self, quantity: Quantity, key: Key) -> Any:
+        """Return one figure of one group."""
+        counted, cells = self._cells(quantity, key)
+        if quantity.function == "percentile":
+            return summaries.percentile(self.numbers_of(quantity, key), quantity.percent)
+        if quantity.function == "throughput":
             at, places = self.places.get(quantity, (0, ()))
-            tally = tallies[at] if tallies else Tally()
-            code = tally.codes.get(key)
-            cells = [] if code is None else [tally.values[place][code] for place in places]
-            counted = 0 if code is None else tally.counted[code]
-            if quantity.function == "percentile":
-                if (at, places) not in ordered:
-                    ordered[at, places] = sorted(_numbers(quantity, cells))
-                yield summaries.percentile(ordered[at, places], quantity.percent)
-            elif quantity.function == "throughput":
-                yield self._throughput(counted, key, tally.values[places[0]] if places else [])
-            else:
-                yield figure(quantity, counted, cells)
+            return self._throughput(
+                counted, key, self.tallies[at].values[places[0]] if places else []
+            )
+        return figure(quantity, counted, cells)
+
+    def numbers_of(self, quantity: Quantity, key: Key) -> list[float]:
+        """Return the numbers that a figure is of, ascending."""
+        known = (key, *self.places.get(quantity, (0, ())))
+        if known not in self._ordered:
+            self._ordered[known] = sorted(_numbers(quantity, self._cells(quantity, key)[1]))
+        return self._ordered[known]
+
+    def share_of(self, quantity: Quantity, key: Key) -> tuple[int, int]:
+        """Return how many there are that count, and of how many, of a figure that is a share."""
+        counted, cells = self._cells(quantity, key)
+        return share_counts(quantity, counted, cells)
+
+    def _cells(self, quantity: Quantity, key: Key) -> tuple[int, list[list[Any]]]:
+        """Return the number of rows of a group, and the cells of the columns that a figure needs."""
+        at, places = self.places.get(quantity, (0, ()))
+        tally = self.tallies[at] if at < len(self.tallies) else Tally()
+        code = tally.codes.get(key)
+        if code is None:
+            return 0, []
+        return tally.counted[code], [tally.values[place][code] for place in places]
 
     def _throughput(
         self, counted: int, key: Key, times_ms: Sequence[Sequence[int]]
@@ -272,24 +301,34 @@ class _Asked:
 def figure(quantity: Quantity, counted: int, cells: Sequence[Sequence[Any]]) -> Any:
     """Return one figure of one group, of the cells of its columns."""
     function = quantity.function
+    if function in {"error_rate", "share", "agreement"}:
+        some, of = share_counts(quantity, counted, cells)
+        return some / of if of else None
     if function == "count":
         return counted if quantity.condition is None else sum(map(bool, cells[-1] if cells else ()))
-    if function == "share" and quantity.field is None:
-        return sum(map(bool, cells[-1])) / counted if counted else None
-    if function in {"errors", "error_rate"}:
-        failed = len(cells[0]) if cells else 0  # only failures were kept
-        return failed if function == "errors" else (failed / counted if counted else None)
-    kept = _kept(quantity, cells)
-    if function == "agreement":
-        return _agreement(quantity, kept)
-    values = _flat(quantity, kept)
+    if function == "errors":
+        return len(cells[0]) if cells else 0  # only failures were kept
+    values = _flat(quantity, _kept(quantity, cells))
     if function == "distinct":
         return len(set(map(json.dumps, values)))
-    if function == "share":
-        return summaries.share_of_true(values)
     if function == "counts":
         return summaries.counts(values, category)
     return _OF_NUMBERS[function](_numbers_of(quantity, values))
+
+
+def share_counts(
+    quantity: Quantity, counted: int, cells: Sequence[Sequence[Any]]
+) -> tuple[int, int]:
+    """Return how many count and of how many, of "error_rate", "share" or "agreement"."""
+    if quantity.function == "error_rate":
+        return (len(cells[0]) if cells else 0), counted
+    if quantity.field is None:
+        return sum(map(bool, cells[-1] if cells else ())), counted
+    kept = _kept(quantity, cells)
+    if quantity.function == "agreement":
+        return _agreement(quantity, kept)
+    booleans = [value for value in _flat(quantity, kept) if isinstance(value, bool)]
+    return sum(booleans), len(booleans)
 
 
 def category(value: Any) -> str:
@@ -335,10 +374,10 @@ def _flat(quantity: Quantity, cells: Sequence[Sequence[Any]]) -> list[Any]:
     return [value for value in cells[0] if value is not None]
 
 
-def _agreement(quantity: Quantity, cells: Sequence[Sequence[Any]]) -> float | None:
-    """Return the share of rows with an expectation, and something to compare, that agree with it."""
+def _agreement(quantity: Quantity, cells: Sequence[Sequence[Any]]) -> tuple[int, int]:
+    """Return how many rows agree, of those with an expectation and something to compare it with."""
     if not cells or quantity.field is None:
-        return None
+        return 0, 0
     name, is_response = quantity.field.key, quantity.field.entity == "expectation"
     agreeing = []
     for expected, given in zip(*cells, strict=True):
@@ -347,7 +386,7 @@ def _agreement(quantity: Quantity, cells: Sequence[Sequence[Any]]) -> float | No
             agreeing.append(
                 any(summaries.agrees(wish, each, name) for wish in expected for each in answers)
             )
-    return sum(agreeing) / len(agreeing) if agreeing else None
+    return sum(agreeing), len(agreeing)
 
 
 def _ordered(answer: Answer, order_by: str | None, max_results: int | None) -> Answer:

@@ -44,12 +44,6 @@ def mean(values: Sequence[float]) -> float | None:
     return None if summed is None else summed / len(values)
 
 
-def share_of_true(values: Sequence[Any]) -> float | None:
-    """Return the share of True among the booleans, None where there is none."""
-    booleans = [value for value in values if isinstance(value, bool)]
-    return sum(booleans) / len(booleans) if booleans else None
-
-
 def counts(values: Sequence[Any], as_key: Any) -> dict[str, int]:
     """Return how often each value occurs, the most frequent first, by its text."""
     found = Counter(map(as_key, values))
