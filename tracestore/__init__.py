@@ -11,10 +11,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracestore import anthropic as anthropic
+    from tracestore import bedrock as bedrock
+    from tracestore import crewai as crewai
+    from tracestore import dspy as dspy
     from tracestore import entities as entities
+    from tracestore import gemini as gemini
+    from tracestore import groq as groq
+    from tracestore import langchain as langchain
+    from tracestore import litellm as litellm
+    from tracestore import llama_index as llama_index
+    from tracestore import mistral as mistral
     from tracestore import openai as openai
     from tracestore import otel as otel
+    from tracestore import smolagents as smolagents
     from tracestore import tracing as tracing
+    from tracestore.autologging import autolog as autolog
     from tracestore.capture.assessments import delete_assessment as delete_assessment
     from tracestore.capture.assessments import get_assessment as get_assessment
     from tracestore.capture.assessments import log_assessment as log_assessment
@@ -65,6 +77,7 @@ __version__ = "0.1.0"
 
 #: Where each public name lives: module, and its name there where that differs.
 _HOMES: dict[str, tuple[str, ...]] = {
+    "tracestore.autologging": ("autolog",),
     "tracestore.capture.assessments": (
         "delete_assessment",
         "get_assessment",
@@ -109,7 +122,25 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tracestore.viewing": ("explore", "report"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_SUBMODULES = ("client", "entities", "errors", "openai", "otel", "tracing")
+_SUBMODULES = (
+    "anthropic",
+    "bedrock",
+    "client",
+    "crewai",
+    "dspy",
+    "entities",
+    "errors",
+    "gemini",
+    "groq",
+    "langchain",
+    "litellm",
+    "llama_index",
+    "mistral",
+    "openai",
+    "otel",
+    "smolagents",
+    "tracing",
+)
 
 __all__ = ["MlflowException", "__version__", *_HOME_OF, *_SUBMODULES]  # noqa: PLE0604 - all are text
 

@@ -1,11 +1,10 @@
-"""Auto-tracing of the `openai` package: its chat completions as spans, without a change to the calls.
+"""Auto-tracing of the `openai` package: completions, responses and embeddings as spans, the calls unchanged.
 
-`autolog()` puts a recording function in place of `create` and `parse` of the client's chat completions, for
-sync and async clients, plain and streaming; `autolog(disable=True)` puts the package's own back. It knows the
-shape of chat completions and nothing else of OpenAI's interface; a later version of this package will take
-its spans from the OpenTelemetry instrumentors, for every framework alike. The call comes first: it gets its
-arguments untouched, returns and raises what it would without this, and what fails here is counted and logged
-once.
+`autolog()` puts a recording function in place of `create` and `parse` of the client's resources, for sync and
+async clients, plain and streaming; `autolog(disable=True)` puts the package's own back. This package does it
+itself, with MLflow's names and shapes, because its guides begin with it and it needs nothing else; every other
+library is traced by its instrumentor, see `autologging`. The call comes first: it gets its arguments untouched,
+returns and raises what it would without this, and what fails here is counted and logged once.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ _RAW = "LegacyAPIResponse"
 
 
 def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
-    """Record every chat completion of the `openai` package as a CHAT_MODEL span from now on.
+    """Record every chat completion, response and embedding of the `openai` package from now on.
 
-    The span is called `Completions` or `AsyncCompletions` and goes under the current one, else it starts a
-    trace. Its inputs are the call's keyword arguments, never keys or headers; its outputs the completion. A
+    The span is called `Completions`, `Responses` or `Embeddings` (`AsyncCompletions`, …), is a CHAT_MODEL or
+    EMBEDDING, and goes under the current one, else it starts a trace. Its inputs are the call's keyword arguments, never keys or headers; its outputs the completion. A
     streamed answer's span ends when the stream has been read, closed or dropped, with the completion
     assembled from what was read. Calling this twice changes nothing.
 
@@ -65,7 +64,8 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
                 _replace(resource, method)
 
 
-def _resources() -> tuple[type, type]:
+def _resources() -> Iterator[type]:
+    """Yield the classes whose methods are recorded; early releases have no responses."""
     try:
         from openai.resources.chat.completions import (  # noqa: PLC0415 - half a second, and optional
             AsyncCompletions,
@@ -75,7 +75,15 @@ def _resources() -> tuple[type, type]:
         raise MissingPackageError(
             'tracing OpenAI calls needs the openai package: pip install "openai>=1.50"'
         ) from error
-    return Completions, AsyncCompletions
+    yield from (Completions, AsyncCompletions)
+    from openai import resources  # noqa: PLC0415 - as above
+
+    for name in ("Embeddings", "AsyncEmbeddings"):
+        yield getattr(resources, name)
+    with contextlib.suppress(ImportError):
+        from openai.resources import responses  # noqa: PLC0415 - as above
+
+        yield from (responses.Responses, responses.AsyncResponses)
 
 
 def _replace(resource: type, method: str) -> None:
@@ -138,7 +146,9 @@ class _Call:
 
     def __enter__(self) -> _Call:  # noqa: PYI034 - Self is newer than Python 3.10
         self._before = current.get()
-        self._span = start(innermost(), self._name, SpanType.CHAT_MODEL)
+        is_embedding = self._name.endswith("Embeddings")
+        span_type = SpanType.EMBEDDING if is_embedding else SpanType.CHAT_MODEL
+        self._span = start(innermost(), self._name, span_type)
         if isinstance(self._span, LiveSpan):
             current.set(self._span)
             with _harmless("a request to OpenAI"):
@@ -181,8 +191,11 @@ def _record_request(span: LiveSpan, kwargs: Mapping[str, Any]) -> None:
         if key not in _NOT_RECORDED and not _is_absent(value)
     }
     span.set_inputs(given)
-    span.set_attributes({key: value for key, value in given.items() if key != "messages"})
-    span.set_attribute("mlflow.message.format", "openai")
+    span.set_attributes(
+        {key: value for key, value in given.items() if key not in ("messages", "input")}
+    )
+    if "messages" in given:
+        span.set_attribute("mlflow.message.format", "openai")
     if "tools" in given:
         span.set_attribute("mlflow.chat.tools", given["tools"])
     if "model" in given:
@@ -213,10 +226,10 @@ def _token_usage(usage: Any) -> dict[str, int]:
     """Return MLflow's token counts of OpenAI's, {} where there are none."""
     if not isinstance(usage, Mapping):
         return {}
-    details = usage.get("prompt_tokens_details") or {}
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
     counts = {
-        "input_tokens": usage.get("prompt_tokens"),
-        "output_tokens": usage.get("completion_tokens"),
+        "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
+        "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
         "total_tokens": usage.get("total_tokens"),
         "cache_read_input_tokens": details.get("cached_tokens"),
     }
@@ -327,7 +340,10 @@ async def _watched_async(
 
 
 def assemble(chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the chat completion that the chunks of a stream, as dictionaries, amount to."""
+    """Return the chat completion, or response, that the chunks of a stream, as dictionaries, amount to."""
+    whole = [chunk["response"] for chunk in chunks if isinstance(chunk.get("response"), dict)]
+    if whole:  # a response's events: each of these has it as it stood
+        return dict(whole[-1])
     completion: dict[str, Any] = {"object": "chat.completion"}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:

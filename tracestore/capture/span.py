@@ -586,6 +586,11 @@ class LiveSpan(Span):
         return self._trace
 
     @property
+    def parent(self) -> LiveSpan | None:
+        """The span above this one in this process."""
+        return self._parent
+
+    @property
     def failed(self) -> bool:
         """Whether the status is ERROR."""
         return self._status_code == "ERROR"

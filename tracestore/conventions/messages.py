@@ -106,7 +106,8 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
         if not isinstance(part, Mapping):
             others.append(part)
         elif part.get("type") in ("tool_call", "tool-call", "tool_use"):
-            calls.append(call(part))
+            if part.get("name") or part.get("toolName"):  # else they are spread elsewhere
+                calls.append(call(part))
         elif part.get("type") in ("tool_call_response", "tool-result", "tool_result"):
             answers = part.get("id") or part.get("toolCallId") or part.get("tool_use_id")
             others.append(part.get("response", part.get("result", part.get("content"))))

@@ -18,6 +18,7 @@ mirrors: dict[tuple[int, int], LiveSpan | NoOpSpan] = {}
 
 def find(here: LiveSpan | NoOpSpan | None) -> LiveSpan | NoOpSpan | None:
     """Return the innermost span, where `here` is that of this package's own context."""
+    here = open_above(here)
     there = trace_api.get_current_span()
     if there is trace_api.INVALID_SPAN:
         return here
@@ -25,6 +26,15 @@ def find(here: LiveSpan | NoOpSpan | None) -> LiveSpan | NoOpSpan | None:
     if live is None or here is None:
         return here or live
     return inner(here, live)
+
+
+def open_above(
+    span: LiveSpan | NoOpSpan | None,
+) -> LiveSpan | NoOpSpan | None:
+    """Return the span, or the first one above it that has not ended."""
+    while isinstance(span, LiveSpan) and span.end_time_ns is not None:
+        span = span.parent
+    return span
 
 
 def live_of(span: trace_api.Span) -> LiveSpan | NoOpSpan | None:

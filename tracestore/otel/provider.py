@@ -190,12 +190,12 @@ def _parent(context: Context | None) -> tuple[LiveSpan | NoOpSpan | None, Identi
         # A context without a span, but with something in it (baggage), was made in passing: only an empty
         # one says that a new trace is wanted.
         above = trace_api.get_current_span()
-        here = current.get()
+        here = innermost.open_above(current.get())
     else:
         above = trace_api.get_current_span(context)
         is_here = context is context_api.get_current()
         unsaid = above is trace_api.INVALID_SPAN and bool(context)
-        here = current.get() if is_here or unsaid else None
+        here = innermost.open_above(current.get()) if is_here or unsaid else None
     if above is trace_api.INVALID_SPAN:
         return here, _ANYWHERE
     live = innermost.live_of(above)
