@@ -7,6 +7,11 @@ so. NaN and the infinities, which JSON lacks and msgspec turns into null, become
 and "-Infinity", as in protobuf's JSON form (https://protobuf.dev/programming-guides/json/).
 
 Text is kept as text: a string that looks like JSON stays a string.
+
+Of lists and dictionaries the storage itself is read, never what a subclass overrides; iterators are never
+consumed. What runs of a user's own code is a model's `model_dump` and `str()` of anything unknown. Between two such
+calls the time is looked at: MAX_SECONDS for a payload. One call that never returns can't be interrupted, here or
+anywhere in Python (MLflow hangs too).
 """
 
 from __future__ import annotations
@@ -14,11 +19,11 @@ from __future__ import annotations
 import math
 import re
 import sys
-from typing import Any, TypeVar
+import time
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-
-T = TypeVar("T")
 
 #: Longest JSON text kept for one payload (inputs, outputs, one attribute), in bytes. Longer ones are cut.
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
@@ -38,6 +43,12 @@ MAX_DEPTH = 100
 #: Values that the slow way copies out of one payload; objects that make new objects without end stop there.
 MAX_VALUES = 100_000
 
+#: How long the objects of one payload may take to describe themselves, in seconds; looked at between two objects.
+MAX_SECONDS = 0.25
+
+#: Longest text kept of an object that describes itself by `str()`, in characters.
+MAX_TEXT = 64 * 1024
+
 #: Integers up to this size have JSON text: CPython refuses to print more than 4,300 digits by default.
 _MAX_INT_BITS = 14_000
 
@@ -48,6 +59,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: Stands for what is beyond MAX_VALUES.
 _TOO_MANY = f"<more than {MAX_VALUES} values>"
+
+#: Stands for what is beyond MAX_SECONDS.
+_TOO_LATE = f"<not recorded: the objects of this payload took more than {MAX_SECONDS} s to read>"
 
 #: Stands for a payload where not even the reason can be told.
 _NOT_RECORDED = '"<not recorded>"'
@@ -61,17 +75,53 @@ _CONTAINERS = (dict, list, tuple, set, frozenset)
 def encode(value: Any) -> str:
     """Return `value` as JSON text of at most MAX_PAYLOAD_BYTES. Never raises an Exception."""
     try:
-        data = _encoder.encode(value)
+        data = _encode_fast(value)
+        if len(data) > MAX_PAYLOAD_BYTES:
+            return _cut(data)
         if b"null" in data and _has_odd_float(value, MAX_DEPTH):
-            data = _encoder.encode(_Copy().of(value, MAX_DEPTH))
+            return _encode_slowly(value)
         if _MAY_BE_DEEP and len(data) > 2 * MAX_FAST_DEPTH and _is_deep(data, value):
             return _encode_slowly(value)
-        return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
+        return data.decode()
     except Exception:  # noqa: BLE001 - user objects may raise anything; the slow way finds the culprit
         try:
             return _encode_slowly(value)
         except Exception:  # noqa: BLE001 - no room on the stack, or no memory, even for saying so
             return _NOT_RECORDED
+
+
+def _encode_fast(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except _UnknownTypeError:  # objects that describe themselves, within a time
+        return msgspec.json.Encoder(enc_hook=_Descriptions().of).encode(value)
+
+
+class _UnknownTypeError(Exception):
+    """A payload has an object that msgspec doesn't know."""
+
+
+class _LateError(Exception):
+    """The time for describing a payload's objects is over."""
+
+
+def _refuse(value: Any) -> Any:
+    raise _UnknownTypeError(type(value).__name__)
+
+
+class _Descriptions:
+    """`describe` for the objects of one payload, MAX_SECONDS for all of them."""
+
+    __slots__ = ("_deadline",)
+
+    def __init__(self) -> None:
+        self._deadline = time.perf_counter() + MAX_SECONDS
+
+    def of(self, value: Any) -> Any:
+        """Return what stands for `value`; _LateError once the time is over."""
+        if time.perf_counter() > self._deadline:
+            raise _LateError
+        return describe(value)
 
 
 def encode_attributes(attributes: dict[str, Any]) -> str:
@@ -136,9 +186,8 @@ def _is_deep(data: bytes, value: Any) -> bool:
 def _has_levels(value: Any, depth: int) -> bool:
     if value is None or isinstance(value, (str, int, float)):
         return False
-    fields = _fields(value)
-    parts = value if fields is None else fields.values()
-    if fields is None and not isinstance(value, _CONTAINERS):
+    parts = _parts(value)
+    if parts is None:
         return False
     return depth == 0 or any(_has_levels(part, depth - 1) for part in parts)
 
@@ -151,11 +200,23 @@ def _has_odd_float(value: Any, depth: int) -> bool:
         return not math.isfinite(value)
     if depth == 0:
         return False
+    return any(_has_odd_float(part, depth - 1) for part in _parts(value) or ())
+
+
+def _parts(value: Any) -> Iterable[Any] | None:
+    """Return what msgspec looks into, None of a value without parts."""
     fields = _fields(value)
-    parts = value if fields is None else fields.values()
-    if fields is None and not isinstance(value, _CONTAINERS):
-        return False
-    return any(_has_odd_float(part, depth - 1) for part in parts)
+    if fields is not None:
+        return dict.values(fields)
+    return _elements(value) if isinstance(value, _CONTAINERS) else None
+
+
+def _elements(value: Any) -> Iterable[Any]:
+    """Return an iterator over the storage of a container, whatever its class overrides."""
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind.__iter__(value)
+    return dict.__iter__(value)
 
 
 def _fields(value: Any) -> dict[Any, Any] | None:
@@ -175,11 +236,12 @@ class _Copy:
     What can't be copied becomes a text that says why.
     """
 
-    __slots__ = ("_above", "_left")
+    __slots__ = ("_above", "_deadline", "_left")
 
     def __init__(self) -> None:
         self._above: set[int] = set()
         self._left = MAX_VALUES
+        self._deadline = time.perf_counter() + MAX_SECONDS
 
     def of(self, value: Any, depth: int) -> Any:
         """Return the copy of `value`, which may have `depth` more levels."""
@@ -205,24 +267,39 @@ class _Copy:
     def _of_parts(self, value: Any, depth: int) -> Any:
         fields = _fields(value)
         if fields is not None:
-            items = self._first(list(fields.items()))
-            copy = {_key(key): self.of(field, depth) for key, field in items}
-            return copy if len(items) == len(fields) else {**copy, "tracestore.cut": _TOO_MANY}
+            return self._of_fields(fields, depth)
         if isinstance(value, _CONTAINERS):
-            elements = self._first(list(value))
-            copied = [self.of(element, depth) for element in elements]
-            return copied if len(elements) == len(value) else [*copied, _TOO_MANY]
+            return self._of_elements(value, depth)
         try:
             built = msgspec.to_builtins(value)
         except Exception:  # noqa: BLE001 - what msgspec doesn't know describes itself
             built = describe(value)
         return built if isinstance(built, str) else self.of(built, depth)
 
-    def _first(self, parts: list[T]) -> list[T]:
-        """Return as many of `parts` as may still be copied."""
-        kept = parts[: self._left]
-        self._left -= len(kept)
-        return kept
+    def _of_fields(self, fields: dict[Any, Any], depth: int) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for key, field in dict.items(fields):
+            spent = self._spent()
+            if spent:
+                return {**copy, "tracestore.cut": spent}
+            copy[_key(key)] = self.of(field, depth)
+        return copy
+
+    def _of_elements(self, container: Any, depth: int) -> list[Any]:
+        copy: list[Any] = []
+        for element in _elements(container):
+            spent = self._spent()
+            if spent:
+                return [*copy, spent]
+            copy.append(self.of(element, depth))
+        return copy
+
+    def _spent(self) -> str:
+        """Return why no further value is copied, "" while they are; counts the values."""
+        self._left -= 1
+        if self._left < 0:
+            return _TOO_MANY
+        return _TOO_LATE if time.perf_counter() > self._deadline else ""
 
 
 def _plain_scalar(value: Any) -> Any:
@@ -278,7 +355,7 @@ def _describe_numpy(value: Any) -> Any:
     if shape == ():
         item = value.item()
         return _safe_str(value) if type(item) is type(value) else _without_odd_floats(item)
-    sample = _without_odd_floats(value.ravel()[:SAMPLE].tolist())
+    sample = _without_odd_floats(value.flat[:SAMPLE].tolist())
     return {"type": "ndarray", "dtype": str(value.dtype), "shape": list(shape), "sample": sample}
 
 
@@ -291,7 +368,10 @@ def _describe_frame(value: Any) -> Any:
 
 def _safe_str(value: Any) -> str:
     try:
-        return str(value)
+        text = str(value)
+        if len(text) <= MAX_TEXT:
+            return text
+        return f"{text[:MAX_TEXT]}… <{len(text)} characters were cut to the first {MAX_TEXT}>"
     except Exception as error:  # noqa: BLE001 - a user's __str__ may raise anything
         return _unavailable(value, error)
 
@@ -300,4 +380,4 @@ def _unavailable(value: Any, error: Exception) -> str:
     return f"<{type(value).__name__}: not recorded, {type(error).__name__} while reading it>"
 
 
-_encoder = msgspec.json.Encoder(enc_hook=describe)
+_encoder = msgspec.json.Encoder(enc_hook=_refuse)
