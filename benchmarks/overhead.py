@@ -37,6 +37,7 @@ from benchmarks.report import (
     ratio,
 )
 from benchmarks.workload import ToolError, WorkloadTrace, record, trace_of, use_tool
+from tracestore.runtime import runtime
 
 #: Distinct traces of the workload that are recorded over and over.
 TRACES = 200
@@ -118,6 +119,16 @@ def whole_trace(index: int) -> None:
     record(_traces[index % TRACES])
 
 
+def whole_trace_without_recorder(index: int) -> None:
+    """Record the same trace with nothing kept for the case of a kill."""
+    writer = runtime.store.writer
+    recorder, writer.recorder = writer.recorder, None
+    try:
+        record(_traces[index % TRACES])
+    finally:
+        writer.recorder = recorder
+
+
 def whole_trace_of_peer(index: int) -> None:
     """Record the same trace with the OpenTelemetry SDK."""
     _record_with_peer(_traces[index % TRACES])
@@ -182,7 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tracestore.set_tracking_uri(str(pathlib.Path(folder, "overhead.db")))
         children = _measured((timer, floor, empty_span, empty_span_of_peer, call_decorated,
                               call_decorated_by_peer), options, nested=True)  # fmt: skip
-        wholes = _measured((encoding, whole_trace, whole_trace_of_peer), options, nested=False)
+        wholes = _measured(
+            (encoding, whole_trace_without_recorder, whole_trace, whole_trace_of_peer),
+            options,
+            nested=False,
+        )
         busy_us = _busy(options.busy)
         dropped = tracestore.stats()["dropped"]
     _print_spans(children, busy_us)
@@ -263,6 +278,7 @@ def _print_traces(samples: dict[str, list[float]]) -> None:
     names = {
         "encoding": "floor: encoding its payload",
         "whole_trace": "a trace of the workload",
+        "whole_trace_without_recorder": "the same, recorder off",
         "whole_trace_of_peer": "the same, OpenTelemetry SDK",
     }
     rows = [
@@ -274,6 +290,11 @@ def _print_traces(samples: dict[str, list[float]]) -> None:
         )
         for name, text in names.items()
     ]
+    recorder_us = (
+        percentiles(samples["whole_trace"]).median
+        - percentiles(samples["whole_trace_without_recorder"]).median
+    )
+    rows.append(("the recorder: difference of the medians", number(recorder_us), *[""] * 5))
     print_table(("whole trace, µs", "median", "p90", "p99", "max", "of floor", "below peer"), rows)
 
 

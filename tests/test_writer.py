@@ -49,6 +49,21 @@ class ListSink:
     def idle(self) -> bool:
         return False
 
+    def set_aside(self, _records: Sequence[Any]) -> bool:
+        return False
+
+    def sync_due_s(self) -> float | None:
+        return None
+
+    def sync(self) -> None:
+        pass
+
+    def must_confirm(self) -> bool:
+        return False
+
+    def confirm(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed += 1
 

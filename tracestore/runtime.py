@@ -80,6 +80,8 @@ class Runtime:
             queue_size=settings.queue_size,
             retry_timeout_s=settings.retry_timeout_s,
             index_text=settings.index_text,
+            recorder=settings.recorder,
+            durability=settings.durability,
         )
 
     @property
@@ -203,7 +205,14 @@ class Runtime:
 
 
 def _needs_new_store(before: Settings, after: Settings) -> bool:
-    fields = ("path", "queue_size", "retry_timeout_s", "index_text")
+    fields = (
+        "path",
+        "queue_size",
+        "retry_timeout_s",
+        "index_text",
+        "recorder",
+        "durability",
+    )
     return any(getattr(before, field) != getattr(after, field) for field in fields)
 
 

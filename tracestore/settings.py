@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     destination: str | None = None
     active_model_id: str | None = None
     index_text: bool = True
+    recorder: bool = True
+    durability: str = "process"
 
 
 class Specification(NamedTuple):
@@ -53,8 +55,15 @@ class Specification(NamedTuple):
 
 
 def _boolean(text: str) -> bool:
-    known = {"true": True, "1": True, "false": False, "0": False}
+    known = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
     return known[text.strip().lower()]
+
+
+def _durability(text: str) -> str:
+    value = text.strip().lower()
+    if value not in ("process", "power"):
+        raise ValueError(text)
+    return value
 
 
 def _ratio(text: str) -> float:
@@ -202,6 +211,20 @@ SPECIFICATIONS = (
         _boolean,
         "true, false, 1 or 0",
         "Index text for `text` and `span.content` when there is nothing to write",
+    ),
+    Specification(
+        "recorder",
+        ("TRACESTORE_RECORDER",),
+        _boolean,
+        "on or off",
+        "Keep what has ended in a spool beside the file until it is written: `kill -9` loses none of it",
+    ),
+    Specification(
+        "durability",
+        ("TRACESTORE_DURABILITY",),
+        _durability,
+        "process or power",
+        "What `flush` acknowledges outlives: a killed process, or also a power cut",
     ),
 )
 

@@ -7,6 +7,7 @@ was recorded before in this process: they flush first, with a deadline.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime as dt
 import itertools
 import os
@@ -85,6 +86,9 @@ class Recording(Protocol):
     def open_records(self, age_s: float) -> list[Any]:
         """Return records of what is open and not in the file yet."""
 
+    def written(self, span_id: str) -> None:
+        """Take note that a span is in the file."""
+
 
 class Store:
     """One SQLite file of traces.
@@ -97,6 +101,10 @@ class Store:
         queue_size: Spans that may wait for the writer.
         retry_timeout_s: How long a failing write is retried.
         index_text: Keep the text index up to date when there is nothing else to do.
+        recorder: Keep what has ended in a spool beside the file until it is written, so that a killed process
+            loses none of it.
+        durability: "process": what is written outlives the process, and of a power cut all but the last
+            100 ms; "power": also what `flush` has acknowledged.
 
     Example:
         >>> with Store(path) as store:
@@ -112,6 +120,8 @@ class Store:
         queue_size: int = 20_000,
         retry_timeout_s: float = 500.0,
         index_text: bool = True,
+        recorder: bool = True,
+        durability: str = "process",
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
         self.read_only = read_only
@@ -124,13 +134,24 @@ class Store:
             index_text=index_text,
             prepare=_prepare,
             idle_work=(IdleWork(self._limits.has_work, self._limits.do_some),),
+            record=recorder,
+            outlives_power_cut=durability == "power",
         )
+        self._database.on_written = self._forget_written
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
         self.writer.on_start = _close_with_process_pool
+        self.writer.recorder = self._database.recorder
+        self._looked_at = 0.0
         self._made = False
         _stores.add(self)
+
+    def _forget_written(self, spans: Sequence[Any]) -> None:
+        for span in spans:
+            trace = self.live.get(span[0])
+            if trace is not None:
+                trace.written(span[1])
 
     def _open_records(self, age_s: float) -> list[Any]:
         return [
@@ -494,12 +515,26 @@ class Store:
         for store in list(_stores):
             if store.path == self.path and not store.read_only:
                 store.writer.flush(READ_FLUSH_S)
+        self._take_over()
         there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
         if not (self.read_only or there):
             if not is_store(self.path):
                 self._write(lambda _connection: None)  # makes it, or waits for who is making it
             self._made = True
         return self._database.reader()
+
+    def _take_over(self) -> None:
+        """Have the writer take over what processes that died have left, if there is any; looks once a second."""
+        now = time.monotonic()
+        if self.read_only or now - self._looked_at < 1.0:
+            return
+        self._looked_at = now
+        if self._database.left_behind():
+            self._database.look_for_spools = True
+            with contextlib.suppress(
+                StoreError
+            ):  # a full disk: what is there can be read all the same
+                self.writer.run(lambda _connection: None, READ_FLUSH_S)
 
     # ------------------------------------------------------------------------ changing traces
 

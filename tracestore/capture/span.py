@@ -115,6 +115,7 @@ class LiveTrace:
         "_end_ns",
         "_key",
         "_left_over",
+        "_unkept",
         "_written_open",
         "announced",
         "client_request_id",
@@ -170,6 +171,7 @@ class LiveTrace:
         self.reporting: dict[str, LiveSpan] = {}
         self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
+        self._unkept: dict[str, SpanRecord] = {}
 
     def adopt(self, trace_id: str) -> None:
         """Take over the id that another library gave the trace, before it begins."""
@@ -210,6 +212,7 @@ class LiveTrace:
     def span_ended(self, span: LiveSpan, record: SpanRecord) -> None:
         """Hand over a span that has ended; with the root the trace ends too."""
         self.open_spans.pop(span.span_id, None)
+        self._unkept[span.span_id] = record
         if span is not self.root and self.announced and self._end_ns is None:
             self.writer.put(record)  # the usual case first
             return
@@ -222,11 +225,25 @@ class LiveTrace:
         self.writer.put(record)
         if span is self.root:
             self._end_left_over()
-            self.writer.put(self)
+            self.writer.put(self._kept())
             if self.on_end is not None:
                 self.on_end(self)
         if self.has_ended and not self.open_spans:
             self.live.pop(self._key, None)
+
+    def _kept(self) -> Any:
+        """Have the recorder keep what the file may not hold yet; return what tells the writer of the end."""
+        recorder = self.writer.recorder
+        if recorder is None:
+            return self
+        if recorder.resource is None:
+            recorder.resource = environment.metadata()  # 1 ms, once a process
+        spans, self._unkept = self._unkept, {}
+        return recorder.keep(self, self._draft(), tuple(spans.values())) or self
+
+    def written(self, span_id: str) -> None:
+        """The file holds this span: the recorder need not. Called on the writing thread."""
+        self._unkept.pop(span_id, None)
 
     def leave_over(self, span: LiveSpan, exception: BaseException | None) -> None:
         """Put off the end of a span, where the stack has no room for it, until the root span ends."""
@@ -284,25 +301,36 @@ class LiveTrace:
     def snapshot(self) -> TraceRecord:
         """Return the trace as a whole as it stands. Called on the writing thread."""
         root = self.root
-        start_ns, end_ns = root.start_time_ns, self._end_ns
         usage = self._used() if self.reporting else None
         # What span processors have not seen is not shown.
-        inputs = None if PROCESSORS and end_ns is None else root.inputs_json
-        return TraceRecord(
-            trace_id=self.trace_id,
-            experiment=self.experiment,
-            start_time_ms=start_ns // 1_000_000,
-            name=None if self.remote is not None and end_ns is None else self.name,
-            status=self._status(),
-            duration_ms=None if end_ns is None else (end_ns - start_ns) // 1_000_000,
-            client_request_id=self.client_request_id,
+        inputs = None if PROCESSORS and self._end_ns is None else root.inputs_json
+        return self._draft()._replace(
             usage={} if usage is None else usage.tokens(),
             cost={} if usage is None else usage.cost(),
             request_preview=self.request_preview or request_preview(inputs),
             response_preview=self.response_preview or response_preview(root.outputs_json),
             tags=dict(self.tags),
             metadata={**environment.metadata(), **self.metadata},
-            is_part=self.remote is not None,
+        )
+
+    def _draft(self) -> TraceRecord:
+        """Return the trace as it stands without what is derived or the same for all: 1 µs."""
+        start_ns, end_ns = self.root.start_time_ns, self._end_ns
+        return TraceRecord(
+            self.trace_id,
+            self.experiment,
+            start_ns // 1_000_000,
+            None if self.remote is not None and end_ns is None else self.name,
+            self._status(),
+            None if end_ns is None else (end_ns - start_ns) // 1_000_000,
+            self.client_request_id,
+            {},
+            {},
+            self.request_preview,
+            self.response_preview,
+            self.tags,
+            self.metadata,
+            self.remote is not None,
         )
 
     def _status(self) -> str:

@@ -100,6 +100,22 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
+def sync_wal(path: str) -> None:
+    """Have the WAL beside `path` on the disk: with it, all that was committed. No WAL, nothing to do.
+
+    What `synchronous = FULL` does at each commit, but outside of the transaction, so that nobody waits for it.
+    A handle of our own may be closed: SQLite's locks are on the other two files.
+    """
+    try:
+        handle = os.open(path + "-wal", os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return
+    try:
+        getattr(os, "fdatasync", os.fsync)(handle)
+    finally:
+        os.close(handle)
+
+
 def identity(path: str) -> tuple[int, int] | None:
     """Return what tells the file at `path` from another of that name; None where there is none. 2 µs."""
     try:
@@ -197,6 +213,17 @@ def _create_file(path: str) -> None:
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, flags, 0o600))
+        _sync_directory(path)
+
+
+def _sync_directory(path: str) -> None:
+    """Have the new file's name on the disk too. Windows has no such thing."""
+    if os.name != "nt":
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)  # noqa: PTH120 - a path as text
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _checked_version(path: str) -> int | None:

@@ -13,11 +13,11 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from tracestore.errors import ReadOnlyError
+from tracestore.errors import ForeignFileError, NewerFileError, ReadOnlyError
 from tracestore.storage import connection as connections
-from tracestore.storage import indexer, record_rows
+from tracestore.storage import indexer, record_rows, recovery
 from tracestore.storage.connection import (
     identity,
     is_lasting,
@@ -26,6 +26,7 @@ from tracestore.storage.connection import (
     translated_errors,
     wal_bytes,
 )
+from tracestore.storage.spool import Kept, Recorder
 from tracestore.storage.ticket import Ticket
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ T = TypeVar("T")
 #: Reading connections that are kept open when idle. More may be open while more threads read.
 IDLE_READERS = 4
 
+
+#: One commit in this time is synchronised: together with the writer's own delay, a power cut costs 100 ms.
+SYNC_S = 0.075
 
 log = logging.getLogger("tracestore")
 
@@ -46,6 +50,21 @@ class TraceSource(Protocol):
 
     def snapshot(self) -> record_rows.TraceRecord:
         """Return the trace as a whole as it stands."""
+
+
+def _told_apart(
+    records: Sequence[Any],
+) -> tuple[list[record_rows.TraceRecord], list[record_rows.SpanRecord]]:
+    """Return the traces of a batch, one snapshot of each however often it was put, and its spans."""
+    sources: dict[int, TraceSource] = {}
+    spans: list[record_rows.SpanRecord] = []
+    for record in records:
+        if isinstance(record, tuple):
+            spans.append(record)
+        else:
+            source = record.trace if isinstance(record, Kept) else record
+            sources[id(source)] = source
+    return [source.snapshot() for source in sources.values()], spans
 
 
 class IdleWork(NamedTuple):
@@ -71,6 +90,8 @@ class Database:
         index_text: bool = True,
         prepare: Callable[[sqlite3.Connection], None] = lambda _connection: None,
         idle_work: Sequence[IdleWork] = (),
+        record: bool = True,
+        outlives_power_cut: bool = False,
     ) -> None:
         self.path = path
         self.read_only = read_only
@@ -82,28 +103,51 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._ticket = Ticket(path)
         self._checkpoint_at = 0.0
+        self._refused = False
+        self._unsynced_since: float | None = None
+        self._synced_at = 0.0
+        #: What keeps ended traces until they are written; None: only the queue does.
+        self.recorder = Recorder(path) if record and not read_only else None
+        #: Whether what `flush` acknowledges must be on the disk.
+        self.outlives_power_cut = outlives_power_cut
+        #: Whether the next write first takes over what dead processes left.
+        self.look_for_spools = True
+        #: Called with the spans of each batch once they are committed.
+        self.on_written: Callable[[Sequence[record_rows.SpanRecord]], None] = lambda _spans: None
         self._readers: deque[tuple[tuple[int, int] | None, sqlite3.Connection]] = deque()
 
     # ------------------------------------------------------------------------ the writing thread
 
-    def write(self, records: Sequence[TraceSource | record_rows.SpanRecord]) -> int:
+    def write(self, records: Sequence[TraceSource | Kept | record_rows.SpanRecord]) -> int:
         """Write a batch in one transaction; return how many spans were written."""
-        sources: dict[int, TraceSource] = {}
-        spans: list[record_rows.SpanRecord] = []
-        for record in records:
-            if isinstance(record, tuple):
-                spans.append(record)
-            else:
-                sources[id(record)] = record  # one snapshot a batch, however often it was put
-        traces = [source.snapshot() for source in sources.values()]
-        return int(
-            self.run(lambda connection: record_rows.write_records(connection, traces, spans))
-        )
+        kept = [record for record in records if isinstance(record, Kept)]
+        traces, spans = _told_apart(records)
+
+        def write(connection: sqlite3.Connection) -> int:
+            written = record_rows.write_records(connection, traces, spans)
+            if kept and self.recorder is not None:
+                recovery.save_positions(connection, self.recorder.positions(kept))
+            return written
+
+        written = self.run(write)
+        if kept and self.recorder is not None:
+            self.recorder.settle(kept)
+        self.on_written(spans)
+        return written
+
+    def set_aside(self, records: Sequence[Any]) -> bool:
+        """Put records into the spool, for the next start; False where there is none or it can't be written."""
+        if self.recorder is None or self._refused:
+            return False
+        traces, spans = _told_apart([r for r in records if not isinstance(r, Kept)])
+        return self.recorder.set_aside(traces, spans)
 
     def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run `job` with the writing connection in one transaction and return its result."""
         with self.writing() as connection, transaction(connection):
-            return job(connection)
+            result = job(connection)
+        self._committed()
+        return result
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -120,13 +164,56 @@ class Database:
                 try:
                     self._leave_replaced_file()
                     if self._writer is None:
-                        self._writer = connections.open_for_writing(self.path)
+                        self._writer = self._open()
                         self._file = identity(self.path)
+                    if self.look_for_spools:
+                        recovery.take_over(self._writer, self.path, transaction)
+                        self.look_for_spools = False
                     yield self._writer
                     self._limit_wal(self._writer)
                 finally:
                     if self._writer is None:
                         self._ticket.remove()  # nothing stays beside a file that was refused
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            connection = connections.open_for_writing(self.path)
+        except (ForeignFileError, NewerFileError):
+            self._refused = True
+            if self.recorder is not None:
+                self.recorder.discard()  # nothing stays beside another program's file
+            raise
+        self._refused = False
+        return connection
+
+    def _committed(self) -> None:
+        """One commit in SYNC_S is synchronised: this one, or `sync` is due."""
+        now = time.monotonic()
+        if self._unsynced_since is None:
+            self._unsynced_since = now
+        if now - self._synced_at >= SYNC_S:
+            self.sync()
+
+    def sync_due_s(self) -> float | None:
+        """How long a `sync` may wait, in seconds; None where all is on the disk."""
+        if self._unsynced_since is None:
+            return None
+        return max(0.0, self._unsynced_since + SYNC_S - time.monotonic())
+
+    def sync(self) -> None:
+        """Have what was committed so far on the disk itself, so that it outlives a power cut."""
+        self._unsynced_since = None
+        self._synced_at = time.monotonic()
+        connections.sync_wal(self.path)
+
+    def confirm(self) -> None:
+        """Before a caller is told that all is written: synchronise, if power cuts count."""
+        if self.must_confirm():
+            self.sync()
+
+    def must_confirm(self) -> bool:
+        """Whether `confirm` has something to synchronise."""
+        return self.outlives_power_cut and self._unsynced_since is not None
 
     def _limit_wal(self, connection: sqlite3.Connection) -> None:
         if wal_bytes(self.path) > connections.WAL_BYTES and time.monotonic() > self._checkpoint_at:
@@ -170,7 +257,7 @@ class Database:
         return is_lasting(error)
 
     @staticmethod
-    def size_bytes(record: TraceSource | record_rows.SpanRecord) -> int:
+    def size_bytes(record: TraceSource | Kept | record_rows.SpanRecord) -> int:
         """About how large a record is: the length of its payload columns."""
         if not isinstance(record, tuple):
             return 0
@@ -178,8 +265,11 @@ class Database:
 
     def close(self) -> None:
         """Close the writing connection; the next write opens it again."""
+        if self.recorder is not None:
+            self.recorder.close()
         if self._writer is None:
             return
+        self.confirm()
         try:
             with self._ticket.held(connections.BUSY_TIMEOUT_S):
                 self._close_writer()  # the last one to close checkpoints
@@ -190,6 +280,8 @@ class Database:
 
     def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
+        self._unsynced_since = None  # closing checkpoints, or another process goes on
+        self.look_for_spools = True
         if writer is not None:
             with contextlib.suppress(sqlite3.Error):
                 writer.close()
@@ -242,10 +334,18 @@ class Database:
                 self.close()
                 self.close_readers()
 
+    def left_behind(self) -> bool:
+        """Whether dead processes left records that are not in the file."""
+        return bool(recovery.left_behind(self.path))
+
     def forget(self) -> None:
         """In the child of a fork: leave every handle alone for ever; closing one would harm the parent."""
         _LEFT_ALONE.append((self._writer, self._readers))
         self._process = os.getpid()
         self._writer = None
         self._ticket.forget()
+        if self.recorder is not None:
+            self.recorder.forget()
+        self.look_for_spools = True
+        self._unsynced_since = None
         self._readers = deque()

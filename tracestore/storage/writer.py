@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from tracestore.errors import StoreError
+from tracestore.storage.spool import Recorder
 
 T = TypeVar("T")
 
@@ -78,6 +79,21 @@ class Sink(Protocol):
     def idle(self) -> bool:
         """Do a little of what can wait, when there is nothing to write; return whether more remains."""
 
+    def set_aside(self, records: Sequence[Any]) -> bool:
+        """Keep records that can't be written for the next start of a program; False where that can't be."""
+
+    def sync_due_s(self) -> float | None:
+        """How long `sync` may wait; None where there is nothing to synchronise."""
+
+    def sync(self) -> None:
+        """Have what was written on the disk."""
+
+    def must_confirm(self) -> bool:
+        """Whether `confirm` has something to do."""
+
+    def confirm(self) -> None:
+        """Do what must be done before a caller is told that all is written."""
+
     def close(self) -> None:
         """Close what is open; the next call opens it again."""
 
@@ -88,12 +104,14 @@ class Flushed(msgspec.Struct, frozen=True):
     Attributes:
         durable: Spans written to the file since the store was opened.
         dropped: Spans given up since then: a full queue, or a write that failed for too long.
+        set_aside: Spans that could not be written and wait beside the file for the next start.
         pending: Records still on their way, because the time was up.
     """
 
     durable: int
     dropped: int
     pending: int
+    set_aside: int = 0
 
     def __bool__(self) -> bool:
         return self.pending == 0
@@ -125,6 +143,8 @@ class Writer:
 
     def __init__(self, sink: Sink, queue_size: int, retry_timeout_s: float) -> None:
         self._sink = sink
+        #: What keeps ended traces until they are written, None where there is nothing.
+        self.recorder: Recorder | None = None
         self._queue_size = queue_size
         self._retry_timeout_s = retry_timeout_s
         self._logged: set[str] = set()
@@ -157,10 +177,12 @@ class Writer:
         self._last_write = 0.0
         self._closed = False
         self._dropping = False
+        self._batch: Sequence[Any] = ()
         self.in_flight = 0
         self.written = 0
         self.dropped = 0
         self.failed = 0
+        self.set_aside = 0
 
     # ------------------------------------------------------------------------ any thread
 
@@ -252,12 +274,12 @@ class Writer:
 
     def flush(self, timeout_s: float = JOB_TIMEOUT_S) -> Flushed:
         """Wait until all that was put so far is durable, at most `timeout_s`; never raises for that."""
-        if self._queue or self.in_flight:
+        if self._queue or self.in_flight or self._sink.must_confirm():
             job = _Job(None)
             self._submit(job)
             with contextlib.suppress(queue.Empty):
                 job.result(timeout_s)
-        return Flushed(self.written, self.dropped + self.failed, self.pending())
+        return Flushed(self.written, self.dropped + self.failed, self.pending(), self.set_aside)
 
     def _submit(self, job: _Job) -> None:
         if self._on_writing_thread():
@@ -271,12 +293,18 @@ class Writer:
         return len(self._queue) + self.in_flight
 
     def stats(self) -> dict[str, int]:
-        """Return what is queued, and spans written, dropped (queue full), failed (not writable)."""
+        """Return what is queued, and spans written, dropped (queue full), failed (not writable).
+
+        `set_aside` are spans that wait beside the file for the next start, `unkept` traces that ended while the
+        recorder could not be written.
+        """
         return {
             "queued": self.pending(),
             "written": self.written,
             "dropped": self.dropped,
             "failed": self.failed,
+            "set_aside": self.set_aside,
+            "unkept": 0 if self.recorder is None else self.recorder.unkept,
         }
 
     def stop(self, timeout_s: float) -> bool:
@@ -315,7 +343,15 @@ class Writer:
         if done:
             self._drain_here()
             self._sink.close()
+        else:
+            self._set_aside_all()
         return done
+
+    def _set_aside_all(self) -> None:
+        """Have the next start write what this process may not get to."""
+        with contextlib.suppress(RuntimeError):  # the thread has come back to life
+            waiting = [*self._batch, *self._queue.copy()]
+            self._sink.set_aside([record for record in waiting if not isinstance(record, _Job)])
 
     def _on_writing_thread(self) -> bool:
         return threading.current_thread() is self._thread
@@ -388,17 +424,27 @@ class Writer:
 
         False where none came for IDLE_END_S.
         """
+        due_s = self._sink.sync_due_s()
+        if due_s is not None:
+            if not self._nap(due_s):
+                self._sink.sync()
+            return True
         pause_s = self._do_idle_work()
         watching = pause_s is not None or self.has_open()
         self.dormant = not watching
+        woken = self._nap((pause_s or OPEN_AFTER_S) if watching else IDLE_END_S)
+        return woken or watching
+
+    def _nap(self, timeout_s: float) -> bool:
+        """Sleep until a token comes, at most `timeout_s`; whether one came, or there is work already."""
+        woken = True
         self.asleep = True
         # Look again: what was put before `asleep` was set has sent no token.
-        woken = True
-        if not self._queue and not self._stopping and (watching or not self.has_open()):
+        if not self._queue and not self._stopping and not (self.dormant and self.has_open()):
             try:
-                self._tokens.get(timeout=(pause_s or OPEN_AFTER_S) if watching else IDLE_END_S)
+                self._tokens.get(timeout=timeout_s)
             except queue.Empty:
-                woken = watching
+                woken = False
         self.asleep = self.dormant = False
         return woken
 
@@ -446,7 +492,9 @@ class Writer:
             size_bytes += self._sink.size_bytes(item)
         if records:
             self.in_flight = len(records)
+            self._batch = records
             self._write(records)
+            self._batch = ()
             self._last_write = time.monotonic()
         self.in_flight = 0
         if job is not None:
@@ -454,11 +502,11 @@ class Writer:
 
     def _answer(self, job: _Job) -> None:
         function = job.function
-        if function is None:
-            job.reply.put((None, None))
-            return
         try:
-            result = self._try(lambda: self._sink.run(function), JOB_TIMEOUT_S)
+            result = None
+            if function is not None:
+                result = self._try(lambda: self._sink.run(function), JOB_TIMEOUT_S)
+            self._sink.confirm()
         except BaseException as error:  # noqa: BLE001 - raised again on the thread that asked
             if self._pausing and self._sink.is_transient(error):
                 self._queue.appendleft(job)
@@ -506,6 +554,16 @@ class Writer:
 
     def _lose(self, records: list[Any], error: Exception) -> None:
         lost = _spans(records)
+        curable = self._sink.is_transient(error) or self._sink.is_lasting(error)
+        if curable and self._sink.set_aside(records):
+            self.set_aside += lost
+            self._log_once(
+                f"aside {error}",
+                "%d spans wait beside the file for the next start: %s",
+                lost,
+                error,
+            )
+            return
         self.failed += lost
         kind = f"{type(error).__name__} {error}"
         self._log_once(

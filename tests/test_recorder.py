@@ -1,0 +1,351 @@
+"""The recorder: real processes are killed, and what they were told is kept is counted in the file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+import tracestore
+from tracestore.settings import load
+from tracestore.storage import spool
+from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord
+from tracestore.storage.spool import Recorder
+from tracestore.store import Store
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+#: Records until it is killed; a byte to standard output for each trace whose call has returned.
+RECORDING = """
+import os, sys
+import tracestore
+tracestore.set_tracking_uri(sys.argv[1])
+name = sys.argv[2]
+number = 0
+while True:
+    with tracestore.start_span(name) as span:
+        span.set_inputs({"number": number, "messages": [{"role": "user", "content": "why? " * 20}]})
+        with tracestore.start_span("model") as child:
+            child.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 3, "output_tokens": 4})
+        span.set_outputs("because")
+    number += 1
+    os.write(1, b".")
+"""
+
+
+class Killed:
+    """Processes that record and are killed; `acknowledged` says how many traces each was told are kept."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.acknowledged: dict[str, int] = {}
+
+    def run(self, names: list[str], wait_s: float, how: signal.Signals = signal.SIGKILL) -> None:
+        """Run a process for each name, end all after `wait_s` from when all record, count."""
+        outputs = [self.path.with_name(f"{name}.acknowledged") for name in names]
+        processes = []
+        for name, output in zip(names, outputs, strict=True):
+            with output.open("wb") as stream:
+                arguments = [sys.executable, "-c", RECORDING, str(self.path), name]
+                processes.append(subprocess.Popen(arguments, stdout=stream))
+        deadline = time.monotonic() + 60
+        while not all(output.stat().st_size for output in outputs):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(wait_s)
+        for process in processes:
+            process.send_signal(how)
+        for process in processes:
+            process.wait(30)
+        for name, output in zip(names, outputs, strict=True):
+            self.acknowledged[name] = output.stat().st_size
+
+    def found(self) -> dict[str, int]:
+        """Return complete traces by name once the store was opened; each number must be there once."""
+        with Store(self.path) as store:
+            store.count_traces()
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            doubled = connection.execute(
+                "SELECT s.name, s.inputs, count(*) FROM spans s WHERE s.inputs IS NOT NULL"
+                " GROUP BY 1, 2 HAVING count(*) > 1"
+            ).fetchall()
+            assert doubled == []
+            incomplete = connection.execute(
+                "SELECT count(*) FROM trace_view WHERE status = 'OK' AND"
+                " (span_count != 2 OR total_tokens IS NOT 7 OR request_preview IS NULL"
+                " OR response_preview IS NOT '\"because\"' OR resource NOT LIKE '%source.name%')"
+            ).fetchone()
+            assert incomplete == (0,)
+            rows = connection.execute(
+                "SELECT name, count(*) FROM traces WHERE status = 'OK' GROUP BY name"
+            )
+            return dict(rows.fetchall())
+
+
+def _assert_nothing_lost(killed: Killed) -> int:
+    found = killed.found()
+    lost = {name: n - found.get(name, 0) for name, n in killed.acknowledged.items()}
+    # One more may be there: killed between the end of the trace and the byte that says so.
+    assert all(-1 <= missing <= 0 for missing in lost.values()), lost
+    assert [file.name for file in killed.path.parent.iterdir() if "acknow" not in file.name] == [
+        killed.path.name
+    ]
+    return sum(killed.acknowledged.values())
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGABRT])
+def test_a_killed_process_loses_nothing_that_had_ended(
+    tmp_path: pathlib.Path, how: signal.Signals
+) -> None:
+    killed = Killed(tmp_path / "traces.db")
+    killed.run(["one", "two"], 0.1, how)
+
+    assert _assert_nothing_lost(killed) > 100
+
+
+def test_processes_that_are_killed_one_after_the_other_lose_and_double_nothing(
+    tmp_path: pathlib.Path,
+) -> None:
+    """The next process takes over what the last one left, and is killed itself, perhaps meanwhile."""
+    killed = Killed(tmp_path / "traces.db")
+    rng = random.Random(5)
+    for round_ in range(6):
+        killed.run([f"{round_}"], rng.uniform(0.0, 0.08))
+
+    _assert_nothing_lost(killed)
+
+
+@pytest.mark.slow
+def test_many_killed_processes_lose_and_double_nothing(tmp_path: pathlib.Path) -> None:
+    rng = random.Random(6)
+    total = kills = 0
+    for part in range(10):
+        folder = tmp_path / str(part)
+        folder.mkdir()
+        killed = Killed(folder / "traces.db")
+        for round_ in range(10):
+            names = [f"{round_}.{number}" for number in range(rng.randrange(1, 4))]
+            kills += len(names)
+            killed.run(names, rng.uniform(0.0, 0.5))
+        total += _assert_nothing_lost(killed)
+    print(f"{kills} kills, {total} acknowledged traces, 0 lost, 0 doubled")
+
+
+def _stored(path: pathlib.Path) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT name, status, span_count FROM trace_view").fetchall()
+
+
+def _draft(number: int) -> TraceRecord:
+    return TraceRecord(
+        f"tr-{number:032x}", 0, 1_700_000_000_000 + number, "t", "OK", 5, None, {}, {}, None, None,
+        {"mine": "1"}, {}, False,
+    )  # fmt: skip
+
+
+def _span(number: int) -> tuple[object, ...]:
+    return (
+        f"tr-{number:032x}", f"{number:016x}", None, "t", None, "OK", None, 1, 2, None, None, None,
+        None, '"in"', '"out"',
+    )  # fmt: skip
+
+
+def _left_behind(path: pathlib.Path, numbers: range) -> pathlib.Path:
+    """Write a spool as a process that was killed leaves it; return its file."""
+    recorder = Recorder(str(path))
+    for number in numbers:
+        assert recorder.keep(None, _draft(number), [_span(number)])
+    (segment,) = recorder._segments
+    os.close(segment.handle)
+    return pathlib.Path(segment.path)
+
+
+def test_each_frame_of_a_spool_is_taken_over_once(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "traces.db"
+    file = _left_behind(path, range(1, 1_201))
+    again = file.read_bytes()
+    with Store(path) as store:
+        assert store.count_traces() == 1_200
+        store.delete_traces("0", trace_ids=[f"tr-{7:032x}"])
+        store.set_trace_tag(f"tr-{8:032x}", "mine", "2")
+    assert not file.parent.exists()
+
+    file.parent.mkdir()  # as if the process had been killed before it could remove the file
+    file.write_bytes(again)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO state VALUES (?, '1200')", (f"spool.{file.name}",))
+    with Store(path) as store:
+        assert store.count_traces() == 1_199
+        assert store.get_trace(f"tr-{8:032x}").info.tags["mine"] == "2"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM state WHERE name LIKE 'spool%'").fetchall() == []
+
+
+@pytest.mark.parametrize("damage", ["torn tail", "torn in the middle", "flipped bits", "noise"])
+def test_of_a_damaged_spool_the_sound_frames_are_taken(tmp_path: pathlib.Path, damage: str) -> None:
+    path = tmp_path / "traces.db"
+    file = _left_behind(path, range(1, 101))
+    data = bytearray(file.read_bytes())
+    frame_bytes = len(data) // 101
+    if damage == "torn tail":
+        del data[-5:]
+    elif damage == "torn in the middle":
+        middle = data.index(spool.MAGIC, len(data) // 2)
+        del data[middle + 20 : middle + 40]
+    elif damage == "flipped bits":
+        data[50 * frame_bytes + 30] ^= 0x10
+    else:
+        data[:0] = random.Random(1).randbytes(5_000) + spool.MAGIC
+    file.write_bytes(data)
+
+    with Store(path) as store:
+        assert store.count_traces() == (100 if damage == "noise" else 99)
+
+
+def test_a_frame_that_the_store_refuses_takes_no_other_with_it(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "traces.db"
+    file = _left_behind(path, range(1, 11))
+    bad = (11, _draft(11)._replace(tags={"a": [1]}), ())  # type: ignore[dict-item]  # on purpose
+    worse = (12, _draft(12), [(*_span(12)[:7], "no number", *_span(12)[8:])])
+    with file.open("ab") as stream:
+        payloads: tuple[object, ...] = (
+            bad,
+            worse,
+            (13, "no trace", 5),
+            "no frame",
+            [],
+            (14, None, [["x"]]),
+        )
+        for payload in payloads:
+            stream.write(spool._frame(payload))
+
+    with Store(path) as store:
+        assert store.count_traces() == 10
+
+
+def test_a_spool_of_another_version_is_read_by_names(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "traces.db"
+    folder = pathlib.Path(f"{path}-spool")
+    folder.mkdir()
+    names = [*reversed(TraceRecord._fields), "from the future"]
+    values = [*reversed(_draft(1)), {"any": 1}]
+    head = (0, (names, ["extra", *SPAN_FIELDS]), {"mlflow.user": "me"})
+    frames = [spool._frame(head), spool._frame((1, values, [["?", *_span(1)]]))]
+    (folder / "1-old.spool").write_bytes(b"".join(frames))
+
+    with Store(path) as store:
+        (trace,) = store.search_traces()
+    assert (trace.info.trace_metadata["mlflow.user"], trace.data.spans[0].inputs) == ("me", "in")
+
+
+def test_symlinks_pipes_and_folders_among_the_spools_are_left_alone(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / "traces.db-spool"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("mine")
+    (folder / "1-a.spool").symlink_to(tmp_path / "secret")
+    os.mkfifo(folder / "1-b.spool")
+    (folder / "1-c.spool").mkdir()
+
+    with Store(tmp_path / "traces.db") as store:
+        assert store.count_traces() == 0
+    assert (tmp_path / "secret").read_text() == "mine"
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_the_spool_of_a_living_process_is_not_taken(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "traces.db"
+    recorder = Recorder(str(path))
+    kept = recorder.keep(None, _draft(1), [_span(1)])
+    assert kept is not None
+    with Store(path) as store:
+        assert store.count_traces() == 0
+    assert pathlib.Path(kept.segment.path).exists()
+    recorder.settle([kept])
+    recorder.close()
+
+
+def test_files_are_given_up_as_the_store_takes_their_frames(tmp_path: pathlib.Path) -> None:
+    recorder = Recorder(str(tmp_path / "traces.db"))
+    waiting = []
+    for number in range(3_000):
+        kept = recorder.keep(None, _draft(number), [(*_span(number)[:14], "x" * 5_000)])
+        assert kept is not None
+        waiting.append(kept)
+        if len(waiting) == 100:
+            recorder.positions(waiting)
+            recorder.settle(waiting)
+            waiting.clear()
+            assert recorder.size_bytes() < 2 * spool.SEGMENT_BYTES
+    assert len(list(pathlib.Path(recorder.folder).iterdir())) <= 2
+    recorder.close()
+    assert not pathlib.Path(recorder.folder).exists()
+
+
+def test_a_position_never_passes_a_frame_that_is_not_written(tmp_path: pathlib.Path) -> None:
+    recorder = Recorder(str(tmp_path / "traces.db"))
+    first, second, third = (recorder.keep(None, _draft(n), [_span(n)]) for n in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+
+    assert recorder.positions([second]) == [(second.segment.name, 0)]
+    recorder.settle([second])
+    assert recorder.positions([first]) == [(second.segment.name, 2)]
+    recorder.settle([first])
+    assert recorder.positions([third]) == [(second.segment.name, 3)]
+    recorder.settle([third])
+    recorder.close()
+
+
+def test_a_spool_that_cannot_be_written_is_counted_and_breaks_nothing(
+    tmp_path: pathlib.Path,
+) -> None:
+    """The folder's name is taken by a file."""
+    (tmp_path / "traces.db-spool").write_text("in the way")
+    program = (
+        "import sys, tracestore\ntracestore.set_tracking_uri(sys.argv[1])\n"
+        "for _ in range(5):\n    with tracestore.start_span('t'): pass\n"
+        "assert tracestore.flush()\nprint(tracestore.stats()['unkept'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "traces.db")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "5\n"
+    assert done.stderr.count("may be lost") == 1
+    assert len(_stored(tmp_path / "traces.db")) == 5
+
+
+def test_the_recorder_can_be_switched_off(tmp_path: pathlib.Path) -> None:
+    assert load({"TRACESTORE_RECORDER": "off"}).recorder is False
+    with Store(tmp_path / "traces.db", recorder=False) as store:
+        assert store.writer.recorder is None
+
+
+def test_spans_of_running_traces_are_in_the_file_soon_and_the_recorder_lets_them_go(
+    recording: Store,
+) -> None:
+    with tracestore.start_span("root") as root:
+        for _ in range(100):
+            with tracestore.start_span("step"):
+                pass
+        recording.flush()
+        assert root.trace._unkept == {}
+    assert json.dumps(_stored(pathlib.Path(recording.path))) == '[["root", "IN_PROGRESS", 100]]'
+    recording.flush()
+    assert _stored(pathlib.Path(recording.path)) == [("root", "OK", 101)]

@@ -1,0 +1,244 @@
+"""Taking over spools: what processes that died had recorded and not written, each frame once.
+
+A spool is left behind if its lock is free. Its frames go into the store in order, together with the position,
+so that a kill in the middle repeats nothing. What a frame does not say because it costs time (previews, sums of
+tokens) is derived here. Files come from outside: only regular ones are read, and a frame that can't be stored
+is counted and left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+
+from tracestore.entities.span import COST_KEY, USAGE_KEY
+from tracestore.storage import record_rows, spool
+from tracestore.storage.record_rows import SPAN_FIELDS, SpanRecord, TraceRecord
+from tracestore.storage.ticket import try_lock
+from tracestore.summary.preview import request_preview, response_preview
+from tracestore.summary.usage import Usage
+
+log = logging.getLogger("tracestore")
+
+#: Frames in one transaction.
+_FRAMES = 500
+
+#: What the names in the table `state` begin with; a file's name follows.
+STATE = "spool."
+
+_SAVE_POSITION = "INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)"
+
+_Transaction = Callable[[sqlite3.Connection], AbstractContextManager[None]]
+
+
+def save_positions(connection: sqlite3.Connection, positions: Sequence[tuple[str, int]]) -> None:
+    """Remember how far each spool is written, in the transaction that wrote it."""
+    for name, position in positions:
+        connection.execute(_SAVE_POSITION, (STATE + name, str(position)))
+
+
+def left_behind(path: str) -> list[str]:
+    """Return the spools beside the store whose process is gone. 2 µs where there is no spool."""
+    return [file for file in _spools(path) if _with_lock(file, lambda _handle: True)]
+
+
+def take_over(connection: sqlite3.Connection, path: str, transaction: _Transaction) -> int:
+    """Write what dead processes left into the store, remove their spools; return how many traces.
+
+    The caller holds the write ticket. Raises what the connection raises; the next call goes on from there.
+    """
+    taken = 0
+    for file in _spools(path):
+        taken += _with_lock(file, lambda handle, file=file: _take(connection, file, handle, transaction)) or 0  # type: ignore[misc]  # fmt: skip
+    with contextlib.suppress(OSError):
+        os.rmdir(path + spool.SUFFIX)  # noqa: PTH106 - a path as text
+    _forget_positions(connection, path, transaction)
+    if taken:
+        log.info("%s: took over %d traces of processes that were killed", path, taken)
+    return taken
+
+
+def _spools(path: str) -> list[str]:
+    try:
+        with os.scandir(path + spool.SUFFIX) as entries:
+            return sorted(
+                entry.path
+                for entry in entries
+                if entry.name.endswith(".spool") and entry.is_file(follow_symlinks=False)
+            )
+    except OSError:
+        return []
+
+
+def _with_lock(file: str, action: Callable[[int], Any]) -> Any:
+    """Return what `action` says of the open file, None where its process is alive or it is gone."""
+    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        handle = os.open(file, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode) or not try_lock(handle):
+            return None
+        return action(handle)
+    finally:
+        os.close(handle)
+
+
+def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _Transaction) -> int:
+    name = STATE + os.path.basename(file)  # noqa: PTH119 - a path as text
+    row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+    position = int(row[0]) if row is not None else 0
+    with open(handle, "rb", closefd=False) as stream:
+        data = stream.read()
+    found = [frame for frame in _sound(data) if frame[0] > position]
+    for chunk in record_rows.chunks(found, _FRAMES):
+        with transaction(connection):
+            _write(connection, chunk)
+            last = max(number for number, _, _ in chunk)
+            connection.execute(_SAVE_POSITION, (name, str(last)))
+    os.unlink(file)  # noqa: PTH108 - a path as text
+    return sum(trace is not None for _, trace, _ in found)
+
+
+_Frame = tuple[int, "TraceRecord | None", list[SpanRecord]]
+
+
+def _sound(data: bytes) -> list[_Frame]:
+    """Return the frames of a spool by number, complete with what its head frames say."""
+    frames: list[_Frame] = []
+    fields: Sequence[Sequence[str]] = (TraceRecord._fields, SPAN_FIELDS)
+    resource: Mapping[str, str] = {}
+    for payload in spool.frames(data):
+        try:
+            if payload[0] == 0:
+                fields, resource = payload[1], payload[2] or resource
+                continue
+            number, trace, spans = payload
+            frames.append((int(number), _trace(trace, fields[0]), [_span(s, fields[1]) for s in spans]))  # fmt: skip
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            log.warning("a frame of a spool is left out: %s", error)
+    complete = [(n, _with_resource(trace, resource), spans) for n, trace, spans in frames]
+    return sorted(complete, key=lambda frame: frame[0])
+
+
+def _trace(values: Sequence[Any] | None, fields: Sequence[str]) -> TraceRecord | None:
+    if values is None:
+        return None
+    if tuple(fields) == TraceRecord._fields:
+        return TraceRecord(*values)
+    known = dict(zip(fields, values, strict=True))  # of another version of this package
+    return TraceRecord(**{name: known[name] for name in TraceRecord._fields if name in known})
+
+
+def _span(values: Sequence[Any], fields: Sequence[str]) -> SpanRecord:
+    known = dict(zip(fields, values, strict=True))
+    return tuple(known.get(name) for name in SPAN_FIELDS)
+
+
+def _with_resource(trace: TraceRecord | None, resource: Mapping[str, str]) -> TraceRecord | None:
+    return trace and trace._replace(metadata={**resource, **trace.metadata})
+
+
+def _write(connection: sqlite3.Connection, chunk: Sequence[_Frame]) -> None:
+    """Write frames together; where one is at fault, one by one."""
+    connection.execute("SAVEPOINT frames")
+    try:
+        _write_frames(connection, chunk)
+    except sqlite3.OperationalError:  # the file's fault: a full disk, a lock
+        raise
+    except Exception as error:  # noqa: BLE001 - from outside: whatever it is, the others count
+        connection.execute("ROLLBACK TO frames")
+        if len(chunk) == 1:
+            log.warning("a trace of a killed process is left out: %s", error)
+        else:
+            for frame in chunk:
+                _write(connection, [frame])
+    connection.execute("RELEASE frames")
+
+
+def _write_frames(connection: sqlite3.Connection, chunk: Sequence[_Frame]) -> None:
+    traces = {trace.trace_id: trace for _, trace, _ in chunk if trace is not None}
+    spans = [span for _, _, spans in chunk for span in spans]
+    record_rows.write_records(connection, list(traces.values()), spans)
+    for trace in traces.values():
+        if not trace.is_part:
+            _derive(connection, trace)
+
+
+_SPANS = """
+    SELECT span_id, parent_id, attributes, inputs, outputs FROM spans WHERE trace = ?
+"""
+
+_DERIVED = """
+    UPDATE traces SET
+        input_tokens = coalesce(input_tokens, ?), output_tokens = coalesce(output_tokens, ?),
+        total_tokens = coalesce(total_tokens, ?),
+        cache_read_tokens = coalesce(cache_read_tokens, ?),
+        cache_creation_tokens = coalesce(cache_creation_tokens, ?),
+        input_cost = coalesce(input_cost, ?), output_cost = coalesce(output_cost, ?),
+        total_cost = coalesce(total_cost, ?),
+        request_preview = coalesce(request_preview, ?),
+        response_preview = coalesce(response_preview, ?)
+    WHERE id = ?
+"""
+
+
+def _derive(connection: sqlite3.Connection, trace: TraceRecord) -> None:
+    """Fill in what the living writer would have said of the trace's spans."""
+    key = record_rows.key_of(connection, trace.trace_id)
+    rows = connection.execute(_SPANS, (key,)).fetchall()
+    root = next((row for row in rows if row[1] is None), None)
+    usage = _usage(rows)
+    tokens, cost = usage.tokens(), usage.cost()
+    values = (
+        *(tokens.get(name) for name in record_rows.Usage.__struct_fields__),
+        *(cost.get(name) for name in record_rows.Cost.__struct_fields__),
+        None if root is None else request_preview(root[3]),
+        None if root is None else response_preview(root[4]),
+    )
+    connection.execute(_DERIVED, (*values, key))
+
+
+def _usage(rows: Sequence[tuple[Any, ...]]) -> Usage:
+    usage = Usage()
+    parents = {row[0]: row[1] for row in rows}
+    for span_id, _, attributes, *_ in rows:
+        if attributes is not None and (USAGE_KEY in attributes or COST_KEY in attributes):
+            values = msgspec.json.decode(attributes)
+            above = frozenset(_ancestors(span_id, parents))
+            usage.add(span_id, above, values.get(USAGE_KEY), values.get(COST_KEY))
+    return usage
+
+
+def _ancestors(span_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
+    seen = {span_id}
+    above = parents.get(span_id)
+    while above is not None and above not in seen:
+        seen.add(above)
+        yield above
+        above = parents.get(above)
+
+
+def _forget_positions(connection: sqlite3.Connection, path: str, transaction: _Transaction) -> None:
+    """Delete the positions of spools that are gone."""
+    rows: Iterable[tuple[str]] = connection.execute(
+        "SELECT name FROM state WHERE name >= ? AND name < ?", (STATE, STATE[:-1] + "/")
+    ).fetchall()
+    folder = path + spool.SUFFIX
+    gone = [
+        (name,)
+        for (name,) in rows
+        if not os.path.exists(os.path.join(folder, name.removeprefix(STATE)))  # noqa: PTH110, PTH118 - a path as text
+    ]
+    if gone:
+        with transaction(connection):
+            connection.executemany("DELETE FROM state WHERE name = ?", gone)
