@@ -26,6 +26,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "sampling_ratio": ("0.25", 0.25),
     "active_model_id": ("m-1", "m-1"),
     "index_text": ("false", False),
+    "recorder": ("off", False),
+    "durability": ("Power", "power"),
 }
 
 BAD: dict[str, list[str]] = {
@@ -47,6 +49,8 @@ BAD: dict[str, list[str]] = {
     "sampling_ratio": ["", "abc", "1.5", "-0.1", "nan"],
     "active_model_id": ["", " "],
     "index_text": ["", "no"],
+    "recorder": ["", "none"],
+    "durability": ["", "always"],
 }
 
 _NAMES = [(s.field, variable) for s in SPECIFICATIONS for variable in s.variables]

@@ -824,3 +824,20 @@ def test_changing_the_file_while_a_trace_runs_ends_it_where_it_began(
     assert store.get_trace(span.trace_id).info.state == TraceState.OK
     assert [t.info.name for t in runtime.store.search_traces()] == ["new file"]
     store.close()
+
+
+def test_many_open_spans_that_end_together_are_completed_in_one_statement(
+    recording: Store,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            stack.enter_context(tracestore.start_span(f"level {number}"))
+        next(iter(recording.live.values())).announce_open()
+        recording.flush()
+        statements: list[str] = []
+        recording.writer.run(lambda connection: connection.set_trace_callback(statements.append))
+    recording.flush()
+
+    assert sum(statement.startswith("INSERT INTO spans") for statement in statements) <= 3
+    (trace,) = recording.search_traces()
+    assert all(span.end_time_ns for span in trace.data.spans)

@@ -1109,6 +1109,7 @@ class Store:
         for trace in list(self.live.values()):
             trace.announce_open()
         done = self.writer.close(timeout_s)
+        self._database.leave_spool()
         self._database.close_readers()
         return done
 

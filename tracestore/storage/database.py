@@ -334,6 +334,11 @@ class Database:
                 self.close()
                 self.close_readers()
 
+    def leave_spool(self) -> None:
+        """Leave what could not be written to the next start."""
+        if self.recorder is not None:
+            self.recorder.close(leave=True)
+
     def left_behind(self) -> bool:
         """Whether dead processes left records that are not in the file."""
         return bool(recovery.left_behind(self.path))

@@ -225,9 +225,10 @@ _SPANS = _Insert(
     f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)})",
     len(_SPAN_COLUMNS),
     # A span that was written while it was open is completed; an ended one never opens again. It gets a new
-    # id, because what follows the file by ids (the text index) has seen the old one.
+    # id, because what follows the file by ids (the text index) has seen the old one. The condition makes SQLite
+    # look for each row: a subquery that depends on nothing is answered once a statement.
     f"""ON CONFLICT (trace, span_id) DO UPDATE SET
-        id = (SELECT max(id) + 1 FROM spans), {_replaced(_SPAN_COLUMNS[2:])}
+        id = (SELECT id + 1 FROM spans WHERE excluded.trace NOTNULL ORDER BY id DESC LIMIT 1), {_replaced(_SPAN_COLUMNS[2:])}
         WHERE excluded.end_time_ns IS NOT NULL OR spans.end_time_ns IS NULL""",
 )
 

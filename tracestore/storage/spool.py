@@ -283,14 +283,20 @@ class Recorder:
             return False
         return True
 
-    def close(self) -> None:
-        """Remove the files that the store holds whole; leave the others to the next start."""
-        self._segment = None
+    def close(self, *, leave: bool = False) -> None:
+        """Remove the files that the store holds whole; with `leave`, leave the others to the next start.
+
+        Otherwise they stay this process's, which has their frames in its queue.
+        """
         for segment in list(self._segments):
+            if segment.outstanding and not leave:
+                continue
             segment.retired = True
-            if not segment.busy:  # else a thread writes this very moment: the file stays with us
+            if not segment.busy and (leave or not segment.outstanding):  # no thread writes just now
                 segment.close(remove=not segment.outstanding)
                 self._segments.remove(segment)
+        if self._segment not in self._segments:
+            self._segment = None
         with contextlib.suppress(OSError):  # others have files there
             os.rmdir(self.folder)  # noqa: PTH106 - a path as text
 
@@ -298,7 +304,7 @@ class Recorder:
         """Remove the files whatever they hold: the store's name is another program's file."""
         for segment in self._segments:
             segment.outstanding.clear()
-        self.close()
+        self.close(leave=True)
 
     def forget(self) -> None:
         """In the child of a fork: close the handles, for as long as one is open the parent seems alive."""
