@@ -23,11 +23,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-
 import tracestore
+from benchmarks import peer_otel
 from benchmarks.report import (
     load_average,
     number,
@@ -36,29 +33,13 @@ from benchmarks.report import (
     print_table,
     ratio,
 )
-from benchmarks.workload import ToolError, WorkloadTrace, record, trace_of, use_tool
+from benchmarks.workload import record, trace_of
 from tracestore.runtime import runtime
 
 #: Distinct traces of the workload that are recorded over and over.
 TRACES = 200
 
 _clock = time.perf_counter_ns
-
-
-class DroppingExporter(SpanExporter):
-    """Takes spans and drops them: what is left is the SDK's own cost."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Drop `spans`."""
-        del spans
-        return SpanExportResult.SUCCESS
-
-
-_provider = TracerProvider()
-_provider.add_span_processor(
-    BatchSpanProcessor(DroppingExporter(), max_queue_size=100_000, max_export_batch_size=512)
-)
-_tracer = _provider.get_tracer("benchmarks")
 
 
 # ------------------------------------------------------------------------------------------ what is timed
@@ -88,7 +69,7 @@ def empty_span(_index: int) -> None:
 
 def empty_span_of_peer(_index: int) -> None:
     """Record an empty child span with the OpenTelemetry SDK."""
-    with _tracer.start_as_current_span("step"):
+    with peer_otel.tracer.start_as_current_span("step"):
         pass
 
 
@@ -98,7 +79,7 @@ def decorated(question: str) -> str:
     return question
 
 
-@_tracer.start_as_current_span("decorated_by_peer")
+@peer_otel.tracer.start_as_current_span("decorated_by_peer")
 def decorated_by_peer(question: str) -> str:
     """Return the argument; the SDK's decorator records neither."""
     return question
@@ -131,7 +112,7 @@ def whole_trace_without_recorder(index: int) -> None:
 
 def whole_trace_of_peer(index: int) -> None:
     """Record the same trace with the OpenTelemetry SDK."""
-    _record_with_peer(_traces[index % TRACES])
+    peer_otel.record(_traces[index % TRACES])
 
 
 def encoding(index: int) -> None:
@@ -139,40 +120,10 @@ def encoding(index: int) -> None:
     trace = _traces[index % TRACES]
     for payload in (trace.question, trace.answer, trace.query, trace.documents, trace.prompt,
                     trace.completion, trace.call, trace.result, trace.model_attributes):  # fmt: skip
-        _encode(payload)
+        peer_otel.encode(payload)
 
 
 _traces = [trace_of(index) for index in range(TRACES)]
-_encoder = msgspec.json.Encoder()
-
-
-def _encode(payload: object) -> str:
-    return _encoder.encode(payload).decode()
-
-
-def _record_with_peer(trace: WorkloadTrace) -> None:
-    start = _tracer.start_as_current_span
-    try:
-        with start(trace.name, attributes={"span.kind": "CHAIN"}) as root:
-            root.set_attribute("input", _encode(trace.question))
-            root.set_attributes({f"tag.{key}": value for key, value in trace.tags.items()})
-            root.set_attributes({"session.id": trace.session, "user.id": trace.user})
-            root.set_attributes({"request.id": trace.client_request_id, **trace.metadata})
-            with start("retrieve", attributes={"span.kind": "RETRIEVER"}) as span:
-                span.set_attribute("input", _encode(trace.query))
-                span.set_attribute("output", _encode(trace.documents))
-            with start("generate", attributes={"span.kind": "CHAT_MODEL"}) as span:
-                span.set_attribute("input", _encode(trace.prompt))
-                span.set_attributes(trace.model_attributes)
-                span.set_attributes(trace.usage)
-                span.set_attribute("output", _encode(trace.completion))
-            with start(trace.tool, attributes={"span.kind": "TOOL"}) as span:
-                span.set_attribute("input", _encode(trace.call))
-                use_tool(trace)
-                span.set_attribute("output", _encode(trace.result))
-            root.set_attribute("output", _encode(trace.answer))
-    except ToolError:
-        return
 
 
 # ------------------------------------------------------------------------------------------ how it is timed
@@ -218,7 +169,7 @@ def _measured(
                 else _block(contender, options.calls)
             )
             tracestore.flush()
-            _provider.force_flush()
+            peer_otel.provider.force_flush()
             if round_:
                 samples[contender.__name__] += block
     return samples
@@ -235,7 +186,7 @@ def _block(call: Callable[[int], None], calls: int) -> list[float]:
 
 def _block_in_span(call: Callable[[int], None], calls: int) -> list[float]:
     """Time calls within a span of either library."""
-    with tracestore.start_span("round"), _tracer.start_as_current_span("round"):
+    with tracestore.start_span("round"), peer_otel.tracer.start_as_current_span("round"):
         return _block(call, calls)
 
 

@@ -116,3 +116,27 @@ def test_search_prints_each_filter_at_each_size(tmp_path: pathlib.Path) -> None:
 def test_import_time_prints_each_program() -> None:
     rows = _rows(_run("-m", "benchmarks.import_time", "--runs", "1"))
     assert set(import_time.PROGRAMS) <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("program", "rows"),
+    [
+        (("size", "--traces", "40", "--turns", "4"), ["workload, 40 traces", "agent, 4 turns"]),
+        (("memory", "--traces", "1000"), ["bare", "record"]),
+        (
+            ("contention", "--seconds", "0.1", "--rounds", "1"),
+            ["bare", "tracestore", "OpenTelemetry SDK"],
+        ),
+    ],
+    ids=lambda value: value[0],
+)
+def test_program_prints_its_figures(program: tuple[str, ...], rows: list[str]) -> None:
+    printed = _rows(_run("-m", f"benchmarks.{program[0]}", *program[1:]))
+    assert set(rows) <= set(printed)
+    assert all(re.search(r"\d", cell) for row in rows for cell in printed[row])
+
+
+def test_calls_about_one_trace_are_timed(tmp_path: pathlib.Path) -> None:
+    arguments = ("--traces", "4000", "--runs", "4", "--data", str(tmp_path))
+    printed = _rows(_run("-m", "benchmarks.get", *arguments))
+    assert {"get_trace, 4 spans", "delete_traces, 1,000 by time"} <= set(printed)
