@@ -1,7 +1,7 @@
 // What is known about the trace as a whole, or about one of its spans: the pane beside the waterfall.
 import { amountText, costText, countText, durationText, exactTime, line, millisecondsText, sizeText, timeText } from "./words.js";
 import { button, copyButton, element, fill, saveText } from "./elements.js";
-import { decode, isObject } from "./payload.js";
+import { decode, isObject, previewOf } from "./payload.js";
 import { assessmentMark, stateMark } from "./list.js";
 import { fieldsBlock, note, section, textBlock, valueBlock } from "./content.js";
 
@@ -150,7 +150,7 @@ export class Detail {
   }
 
   neighbour(record, isThis) {
-    const text = [element("span", { class: "tu-time" }, timeText(record.start_ms)), ` ${line(record.request, 160) || line(record.name)}`];
+    const text = [element("span", { class: "tu-time" }, timeText(record.start_ms)), ` ${line(previewOf(record.request), 160) || line(record.name)}`];
     const label = isThis
       ? element("strong", { "aria-current": "true" }, text)
       : button(text, () => this.context.openTrace(record), { kind: "tu-link" });

@@ -2,6 +2,7 @@
 // whoever made the list. Rows come in pages and only those in view are drawn.
 import { amountText, costText, countText, exactTime, line, millisecondsText, timeText, zoneText } from "./words.js";
 import { button, delayed, element, fill } from "./elements.js";
+import { previewOf } from "./payload.js";
 import { VirtualList } from "./virtual.js";
 
 const STATES = { OK: ["ok", "OK"], ERROR: ["error", "Error"], IN_PROGRESS: ["open", "In progress"] };
@@ -24,24 +25,28 @@ export function assessmentMark(each) {
 
 // title, width, field to order by, how to draw a cell; the first is always there
 const COLUMNS = {
-  trace: ["Trace", "minmax(150px, 1.3fr)", "name", traceCell],
-  start: ["Start", "150px", "timestamp_ms", (record) => [timeText(record.start_ms), exactTime(record.start_ms)]],
-  duration: ["Duration", "88px", "duration", (record) => [millisecondsText(record.duration_ms), `${record.duration_ms} ms`]],
-  spans: ["Spans", "64px", "span_count", (record) => [countText(record.span_count)]],
-  tokens: ["Tokens", "76px", "tokens.total", (record) => [countText(record.tokens?.total_tokens), JSON.stringify(record.tokens)]],
-  cost: ["Cost", "84px", "cost.total", (record) => [costText(record.cost), JSON.stringify(record.cost)]],
-  request: ["Request", "minmax(120px, 2fr)", null, (record) => [line(record.request), line(record.request, 1000)]],
-  response: ["Response", "minmax(120px, 2fr)", null, (record) => [line(record.response), line(record.response, 1000)]],
-  labels: ["Assessments", "minmax(110px, 1.2fr)", null, labelsCell],
-  session: ["Session", "110px", null, (record) => [line(record.session), record.session]],
-  user: ["User", "110px", null, (record) => [line(record.user), record.user]],
-  tags: ["Tags", "minmax(110px, 1fr)", null, tagsCell],
+  trace: ["Trace", "minmax(100px, 1.3fr)", "name", traceCell],
+  start: ["Start", "minmax(70px, 150px)", "timestamp_ms", (record) => [timeText(record.start_ms), exactTime(record.start_ms)]],
+  duration: ["Duration", "minmax(56px, 88px)", "duration", (record) => [millisecondsText(record.duration_ms), `${record.duration_ms} ms`]],
+  spans: ["Spans", "minmax(40px, 64px)", "span_count", (record) => [countText(record.span_count)]],
+  tokens: ["Tokens", "minmax(44px, 76px)", "tokens.total", (record) => [countText(record.tokens?.total_tokens), JSON.stringify(record.tokens)]],
+  cost: ["Cost", "minmax(44px, 84px)", "cost.total", (record) => [costText(record.cost), JSON.stringify(record.cost)]],
+  request: ["Request", "minmax(50px, 2fr)", null, (record) => previewCell(record.request)],
+  response: ["Response", "minmax(50px, 2fr)", null, (record) => previewCell(record.response)],
+  labels: ["Assessments", "minmax(40px, 1.2fr)", null, labelsCell],
+  session: ["Session", "minmax(40px, 110px)", null, (record) => [line(record.session), record.session]],
+  user: ["User", "minmax(40px, 110px)", null, (record) => [line(record.user), record.user]],
+  tags: ["Tags", "minmax(40px, 1fr)", null, tagsCell],
 };
 const FIRST_COLUMNS = ["trace", "start", "duration", "tokens", "cost", "request", "response", "labels"];
 const NUMBERS = new Set(["duration", "spans", "tokens", "cost"]);
 
 function traceCell(record) {
   return [[stateMark(record.state), element("span", { class: "tu-name" }, line(record.name) || "unnamed trace")], record.id];
+}
+
+function previewCell(text) {
+  return [line(previewOf(text)), line(text, 1000)];
 }
 
 function labelsCell(record) {

@@ -198,6 +198,13 @@ function quoted(text, depth, most) {
   return `"${lines.join(newLine(depth))}"${note}`;
 }
 
+/** Return a preview as a person reads it: a text, or the only text of an object, by itself. */
+export function previewOf(text) {
+  const value = decode(text);
+  const inner = isObject(value) && Object.keys(value).length === 1 ? Object.values(value)[0] : value;
+  return typeof inner === "string" ? inner : text;
+}
+
 /** Return the keys and scalars of a value, one a line: what a person reads, and what is searched. */
 export function readable(value) {
   const found = [];
