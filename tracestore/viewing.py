@@ -1,4 +1,4 @@
-"""Looking at traces: `tracestore.report` and `tracestore.explore`, on the active store.
+"""Looking at traces: `tracestore.diff`, `explore` and `report`, on the active store.
 
 Thin: what a page holds is in ui, what a notebook's kernel answers in explorer.py.
 """
@@ -10,8 +10,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracestore import explorer
+from tracestore.difference import TraceDiff, diff_traces
+from tracestore.entities import Trace
 from tracestore.runtime import runtime
 from tracestore.store import Store
+
+
+def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
+    """Return two traces aligned by the paths of their spans, with what differs.
+
+    In a notebook it is shown side by side, `str()` of it is a text: steps that only one trace has, texts,
+    states and errors that changed, durations, tokens and cost.
+
+    Args:
+        a: A trace, or the id of one in the active store.
+        b: The one it is compared with.
+
+    Raises:
+        NotFoundError: There is no trace with that id.
+
+    Example:
+        >>> with tracestore.start_span("answer") as first:
+        ...     first.set_outputs("yes")
+        >>> with tracestore.start_span("answer") as second:
+        ...     second.set_outputs("no")
+        >>> diff(first.trace_id, second.trace_id).pairs[0].text_difference("outputs")
+        ['- yes', '+ no']
+    """
+    first, second = (
+        runtime.store.get_trace(each) if isinstance(each, str) else each for each in (a, b)
+    )
+    return diff_traces(first, second)
 
 
 def report(

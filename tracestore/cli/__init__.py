@@ -45,6 +45,7 @@ COMMANDS = {
     "show": _Command("Look", "show", "Show one trace: its spans, errors and assessments."),
     "view": _Command("Look", "view", "Open traces in the browser, as one file without a server."),
     "sessions": _Command("Look", "sessions", "List sessions, the one with the newest trace first."),
+    "diff": _Command("Look", "diff", "Say what differs between two traces."),
     "count": _Command("Look", "search", "Count the traces that meet a filter."),
     "stats": _Command("Look", "stats", "Say what is in the file."),
     "explain": _Command("Look", "search", "Say how a search would run."),

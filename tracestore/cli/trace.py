@@ -46,9 +46,10 @@ _TYPE_STYLES = {
     "EMBEDDING": "cyan",
 }
 
-#: Attributes that are shown elsewhere: as inputs, outputs and type; and the trace's id.
+#: Attributes that are shown elsewhere: as inputs, outputs and type; the trace's id; and a level that all have.
 _SHOWN_ATTRIBUTES = frozenset(
     {"mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType", "mlflow.traceRequestId"}
+    | {"mlflow.spanLogLevel"}
 )
 
 

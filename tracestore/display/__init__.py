@@ -13,6 +13,7 @@
 Nothing here opens a store or a socket, and the same entities always give the same output in one time zone.
 """
 
+from tracestore.display.difference import difference_html, difference_text
 from tracestore.display.escape import visible
 from tracestore.display.html import trace_html, traces_html
 from tracestore.display.layout import tree_rows
@@ -22,6 +23,8 @@ from tracestore.display.text import trace_text, traces_text
 
 __all__ = [
     "bundle",
+    "difference_html",
+    "difference_text",
     "session_html",
     "session_text",
     "trace_html",

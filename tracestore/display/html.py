@@ -74,9 +74,9 @@ def trace_html(trace: Trace, zone: tzinfo | None = None) -> str:
         span_block(row, said.get(row.span.span_id, []), Allowance(share))
         for row in rows[:MAX_SPANS]
     )
-    shown = _fill(blocks, _room_bytes(head, axis_line))
+    shown = fill_room(blocks, _room_bytes(head, axis_line))
     spans = element("div", "ts-spans", *shown, style=f"--ts-step:{_step_percent(axis)}%")
-    return _page(head, axis_line, spans, _omitted_note(rows, len(shown)))
+    return card(head, axis_line, spans, _omitted_note(rows, len(shown)))
 
 
 def traces_html(traces: Sequence[Trace], zone: tzinfo | None = None) -> str:
@@ -87,19 +87,20 @@ def traces_html(traces: Sequence[Trace], zone: tzinfo | None = None) -> str:
         zone: Time zone of the times, by default this machine's.
     """
     if not traces:
-        return _page(_note("No traces."))
+        return card(_note("No traces."))
     longest_ms = max(trace.info.execution_duration or 0 for trace in traces)
     rows = (_trace_row(trace, longest_ms, zone) for trace in traces[:MAX_TRACES])
-    shown = _fill(rows, _room_bytes())
+    shown = fill_room(rows, _room_bytes())
     titles = ("Trace", "Start", "Duration", "Spans", "Tokens", "Request", "Response", "Labels")
     header = element("tr", "", *(element("th", "", title) for title in titles))
     table = element("table", "ts-table", element("thead", "", header), element("tbody", "", *shown))
     left_out = len(traces) - len(shown)
     note = f"The first {len(shown):,} of {count_text(len(traces), 'trace')} are shown."
-    return _page(table, _note(note) if left_out else "")
+    return card(table, _note(note) if left_out else "")
 
 
-def _page(*parts: str) -> str:
+def card(*parts: str) -> str:
+    """Return parts as one framed piece of a notebook, with the style sheet."""
     return element("div", "tracestore", _style(), element("div", "ts-card", *parts))
 
 
@@ -120,7 +121,7 @@ def _room_bytes(*parts: str) -> int:
     return MAX_HTML_BYTES - _RESERVE_BYTES - sum(len(part.encode()) for part in (_style(), *parts))
 
 
-def _fill(pieces: Iterable[Markup], room_bytes: int) -> list[Markup]:
+def fill_room(pieces: Iterable[Markup], room_bytes: int) -> list[Markup]:
     """Return the pieces that fit, from the first on."""
     shown: list[Markup] = []
     for piece in pieces:
@@ -172,7 +173,7 @@ def _head(
         element(
             "div",
             "ts-title",
-            _state(str(info.state)),
+            state_mark(str(info.state)),
             " ",
             element("span", "ts-name", _name(trace), title=_name(trace)),
             " ",
@@ -207,7 +208,8 @@ def _duration(info: TraceInfo) -> str:
     return duration_text(None if duration_ms is None else duration_ms * NS_PER_MS)
 
 
-def _state(state: str) -> Markup:
+def state_mark(state: str) -> Markup:
+    """Return a trace's state as a mark with its word."""
     kind, label = _STATES.get(state, ("unknown", "State unknown"))
     return element("span", f"ts-state ts-is-{kind}", label)
 
@@ -303,7 +305,7 @@ def _trace_row(trace: Trace, longest_ms: int, zone: tzinfo | None) -> Markup:
     name = element("span", "ts-name", _name(trace), title=line(info.trace_id))
     tokens = (info.token_usage or {}).get("total_tokens")
     cells = (
-        ("trace", join([_state(str(info.state)), " ", name])),
+        ("trace", join([state_mark(str(info.state)), " ", name])),
         ("start", time_text(info.request_time, zone)),
         ("time", join([_duration(info), _share(info.execution_duration or 0, longest_ms)])),
         ("spans", f"{len(trace.data.spans):,}"),
