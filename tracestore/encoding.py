@@ -213,10 +213,8 @@ def _parts(value: Any) -> Iterable[Any] | None:
 
 def _elements(value: Any) -> Iterable[Any]:
     """Return an iterator over the storage of a container, whatever its class overrides."""
-    for kind in (list, tuple, set, frozenset):
-        if isinstance(value, kind):
-            return kind.__iter__(value)
-    return dict.__iter__(value)
+    kinds: tuple[Any, ...] = (list, tuple, set, frozenset, dict)
+    return next(kind.__iter__(value) for kind in kinds if isinstance(value, kind))
 
 
 def _fields(value: Any) -> dict[Any, Any] | None:
