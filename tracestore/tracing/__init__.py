@@ -14,6 +14,7 @@ from tracestore.capture.propagation import (
 )
 from tracestore.capture.scope import context
 from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.threads import nest_threads
 from tracestore.entities.trace_location import MlflowExperimentLocation, TraceLocationBase
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
@@ -27,6 +28,7 @@ __all__ = [
     "enable",
     "enable_notebook_display",
     "get_tracing_context_headers_for_http_request",
+    "nest_threads",
     "reset",
     "set_destination",
     "set_span_chat_messages",
