@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from tracestore.runtime import get_tracking_uri as get_tracking_uri
     from tracestore.runtime import set_tracking_uri as set_tracking_uri
     from tracestore.store import Store as Store
+    from tracestore.store import repair as repair
     from tracestore.viewing import diff as diff
     from tracestore.viewing import explore as explore
     from tracestore.viewing import report as report
@@ -119,7 +120,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tracestore.importing": ("import_traces",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),
     "tracestore.runtime": ("get_tracking_uri", "set_tracking_uri"),
-    "tracestore.store": ("Store",),
+    "tracestore.store": ("Store", "repair"),
     "tracestore.viewing": ("diff", "explore", "report"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

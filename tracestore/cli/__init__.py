@@ -58,6 +58,7 @@ COMMANDS = {
     "merge": _Command("Upkeep", "copies", "Take the traces of another store into this one."),
     "vacuum": _Command("Upkeep", "copies", "Give back what the file does not need."),
     "check": _Command("Upkeep", "check", "Check the file: pages, rows, JSON and indexes."),
+    "repair": _Command("Upkeep", "repair", "Save what a damaged file still holds."),
     "prune": _Command(
         "Upkeep", "prune", "Delete traces that are old or too many, the oldest first."
     ),

@@ -321,6 +321,11 @@ class Database:
         self._prepare(connection)
         return file, connection
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the file open through this object."""
+        return self._writer is not None or bool(self._readers)
+
     def close_readers(self) -> None:
         """Close the idle reading connections."""
         with contextlib.suppress(IndexError):

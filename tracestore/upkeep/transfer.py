@@ -26,14 +26,15 @@ _OWNED = ("spans", "tags", "metadata", "assessments")
 #: Columns that a file gives itself.
 _OWN_KEYS = {"traces": {"id"}, "spans": {"id", "trace"}, "assessments": {"id", "trace"}}
 
-_SPAN_JSON = {
+#: Columns that hold JSON, with what it must be.
+SPAN_JSON = {
     "attributes": dict[str, Any],
     "events": list[dict[str, Any]],
     "links": list[dict[str, Any]],
     "inputs": Any,
     "outputs": Any,
 }
-_ASSESSMENT_JSON = {"value": Any, "metadata": dict[str, str], "error": dict[str, Any]}
+ASSESSMENT_JSON = {"value": Any, "metadata": dict[str, str], "error": dict[str, Any]}
 
 
 class Bundle(NamedTuple):
@@ -91,10 +92,11 @@ def _experiment(connection: sqlite3.Connection, key: int) -> tuple[Row, dict[str
 
 def _resource(connection: sqlite3.Connection, key: int) -> str:
     row = connection.execute("SELECT metadata FROM resources WHERE id = ?", (key,)).fetchone()
-    return row[0] if row is not None and _is_json(row[0], dict[str, str]) else "{}"
+    return row[0] if row is not None and is_json(row[0], dict[str, str]) else "{}"
 
 
-def _is_json(text: object, kind: Any) -> bool:
+def is_json(text: object, kind: Any) -> bool:
+    """Whether `text` is JSON of this type, such as what reads it expects."""
     try:
         msgspec.json.decode(text, type=kind)  # type: ignore[call-overload]  # whatever the file holds
     except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError):
@@ -195,7 +197,7 @@ class _Target:
 
     def _write_spans(self) -> None:
         for row in self._owned("spans"):
-            if not self._is_readable(row, _SPAN_JSON):
+            if not self._is_readable(row, SPAN_JSON):
                 continue
             place = {**row, "id": None, "trace": self._keys[row["trace"]]}
             if self._wins[row["trace"]]:
@@ -216,7 +218,7 @@ class _Target:
 
     def _write_assessments(self) -> None:
         for row in self._owned("assessments"):
-            if not self._is_readable(row, _ASSESSMENT_JSON):
+            if not self._is_readable(row, ASSESSMENT_JSON):
                 continue
             place = {**row, "id": None, "trace": self._keys[row["trace"]]}
             newer = (
@@ -235,7 +237,7 @@ class _Target:
 
     def _is_readable(self, row: Row, kinds: Mapping[str, Any]) -> bool:
         readable = all(
-            row[column] is None or _is_json(row[column], kind) for column, kind in kinds.items()
+            row[column] is None or is_json(row[column], kind) for column, kind in kinds.items()
         )
         self._refused += not readable
         return readable

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,11 +20,21 @@ from tracestore.upkeep.prune import give_back
 #: Rows deleted in one transaction.
 _STEP_ROWS = 1_000
 
-#: Leftovers that a search never sees, by table, with the columns of its key; see invariants.py.
+
+class _Leftover(NamedTuple):
+    """Rows that a search never sees: a table, the columns of its key, the condition; see invariants.py."""
+
+    table: str
+    key: tuple[str, ...]
+    condition: str
+
+
 _LEFTOVERS = (
-    ("span_attributes", ("key", "value", "trace"), "trace NOT IN (SELECT id FROM traces)"),
-    ("resources", ("id",), "id NOT IN (SELECT resource FROM traces)"),
-    ("experiment_tags", ("experiment", "key"), "experiment NOT IN (SELECT id FROM experiments)"),
+    _Leftover("span_attributes", ("key", "value", "trace"), "trace NOT IN (SELECT id FROM traces)"),
+    _Leftover("resources", ("id",), "id NOT IN (SELECT resource FROM traces)"),
+    _Leftover(
+        "experiment_tags", ("experiment", "key"), "experiment NOT IN (SELECT id FROM experiments)"
+    ),
 )
 
 
@@ -47,7 +57,7 @@ def vacuum(file: File, progress: Progress) -> Vacuumed:
     with file.reading() as connection:
         size = space.page_size_bytes(connection)
         before, _ = space.page_counts(connection)
-    removed = sum(_remove(file, *leftover, progress=progress) for leftover in _LEFTOVERS)
+    removed = sum([_remove(file, leftover, progress) for leftover in _LEFTOVERS])
     _merge_text_index(file, progress)
     give_back(file, progress)
     with file.reading() as connection:
@@ -55,29 +65,25 @@ def vacuum(file: File, progress: Progress) -> Vacuumed:
     return Vacuumed(removed, max(0, before - after) * size, after * size)
 
 
-def _remove(
-    file: File, table: str, key: tuple[str, ...], condition: str, progress: Progress
-) -> int:
+def _remove(file: File, leftover: _Leftover, progress: Progress) -> int:
     with file.reading() as connection:
-        sql = f"SELECT {', '.join(key)} FROM {table} WHERE {condition}"
+        key = ", ".join(leftover.key)
+        sql = f"SELECT {key} FROM {leftover.table} WHERE {leftover.condition}"
         rows = connection.execute(sql).fetchall()
     for start in range(0, len(rows), _STEP_ROWS):
         part = rows[start : start + _STEP_ROWS]
-        file.write(functools.partial(_delete, table=table, key=key, condition=condition, rows=part))
+        file.write(functools.partial(_delete, leftover=leftover, rows=part))
         progress("leftovers", start + len(part), len(rows))
     return len(rows)
 
 
 def _delete(
-    connection: sqlite3.Connection,
-    table: str,
-    key: tuple[str, ...],
-    condition: str,
-    rows: list[tuple[Any, ...]],
+    connection: sqlite3.Connection, leftover: _Leftover, rows: list[tuple[Any, ...]]
 ) -> None:
     # The condition again: what belonged to nothing may have been taken into use since.
-    among = " AND ".join(f"{column} = ?" for column in key)
-    connection.executemany(f"DELETE FROM {table} WHERE {among} AND {condition}", rows)
+    among = " AND ".join(f"{column} = ?" for column in leftover.key)
+    sql = f"DELETE FROM {leftover.table} WHERE {among} AND {leftover.condition}"
+    connection.executemany(sql, rows)
 
 
 def _merge_text_index(file: File, progress: Progress) -> None:
