@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     from tracestore.errors import FilterSyntaxError as FilterSyntaxError
     from tracestore.errors import TracestoreError as MlflowException
     from tracestore.errors import TracestoreError as TracestoreError
+    from tracestore.evaluation.evaluate import evaluate as evaluate
+    from tracestore.evaluation.monitor import monitor as monitor
+    from tracestore.evaluation.scorer import scorer as scorer
     from tracestore.importing import import_traces as import_traces
     from tracestore.runtime import get_tracking_uri as get_tracking_uri
     from tracestore.runtime import set_tracking_uri as set_tracking_uri
@@ -119,6 +122,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tracestore.client": ("MlflowClient",),
     "tracestore.importing": ("import_traces",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),
+    "tracestore.evaluation.evaluate": ("evaluate",),
+    "tracestore.evaluation.monitor": ("monitor",),
+    "tracestore.evaluation.scorer": ("scorer",),
     "tracestore.runtime": ("get_tracking_uri", "set_tracking_uri"),
     "tracestore.store": ("Store", "repair"),
     "tracestore.viewing": ("diff", "explore", "report"),

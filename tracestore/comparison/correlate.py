@@ -31,7 +31,7 @@ SIGNIFICANCE = 0.05
 TABLES = len(KINDS) + 1
 
 #: Fields that say nearly the same as another that the filter speaks of.
-_TWINS = {
+_TWINS: dict[tuple[str | None, str], set[tuple[str | None, str]]] = {
     (None, "status"): {("span", "status"), ("span", "error")},
     ("span", "status"): {(None, "status"), ("span", "error")},
     ("span", "error"): {(None, "status"), ("span", "status")},
@@ -131,7 +131,7 @@ def log_likelihood(first: int, of_first: int, second: int, of_second: int) -> fl
 
     Example:
         >>> round(log_likelihood(10, 20, 10, 200), 2)
-        27.21
+        26.91
     """
     total = of_first + of_second
     some = first + second
