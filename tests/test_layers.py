@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings", "encoding", "ids", "display", "progress"),
     ("ui", "answers"),  # ui draws entities, which show themselves by it
     ("entities",),
+    ("prices",),
     ("readable", "summary", "difference", "conventions"),
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),

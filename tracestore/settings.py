@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True):
     index_text: bool = True
     recorder: bool = True
     durability: str = "process"
+    prices: str | None = None
 
 
 class Specification(NamedTuple):
@@ -225,6 +226,14 @@ SPECIFICATIONS = (
         _durability,
         "process or power",
         "What `flush` acknowledges outlives: a killed process, or also a power cut",
+    ),
+    Specification(
+        "prices",
+        ("TRACESTORE_PRICES",),
+        _text,
+        "a path",
+        "Your own prices of models, above the bundled ones; by default `prices.json` in the platform's "
+        "configuration directory",
     ),
 )
 
