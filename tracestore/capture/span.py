@@ -51,6 +51,7 @@ from tracestore.errors import InvalidArgumentError
 from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.storage.writer import Writer
+from tracestore.summary.calls import what_was_called
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.summary.usage import Usage
 
@@ -261,10 +262,9 @@ class LiveTrace:
 
     def _used(self) -> Usage:
         """Return what the spans report of tokens and cost. Called on the writing thread."""
-        usage = Usage()
+        usage = Usage(self.metadata)
         for span in list(self.reporting.values()):
-            tokens, cost = span._reported(USAGE_KEY), span._reported(COST_KEY)  # noqa: SLF001 - of one kind
-            usage.add(span.span_id, span.ancestors(), tokens, cost)
+            usage.add(span.span_id, span.ancestors(), *span.used())
         return usage
 
     def open_records(self, age_s: float) -> list[Any]:
@@ -301,12 +301,12 @@ class LiveTrace:
     def snapshot(self) -> TraceRecord:
         """Return the trace as a whole as it stands. Called on the writing thread."""
         root = self.root
-        usage = self._used() if self.reporting else None
+        usage = self._used()
         # What span processors have not seen is not shown.
         inputs = None if PROCESSORS and self._end_ns is None else root.inputs_json
         return self._draft()._replace(
-            usage={} if usage is None else usage.tokens(),
-            cost={} if usage is None else usage.cost(),
+            usage=usage.tokens(),
+            cost=usage.cost(),
             request_preview=self.request_preview or request_preview(inputs),
             response_preview=self.response_preview or response_preview(root.outputs_json),
             tags=dict(self.tags),
@@ -524,6 +524,14 @@ class LiveSpan(Span):
             process(self)
         self.end_time_ns = end_time_ns
         trace.span_ended(self, self.record())
+
+    def used(self) -> tuple[Any, Any]:
+        """Return token usage and cost as they were set; a cost that was not is looked up, on the writing thread."""
+        cost = self._reported(COST_KEY)
+        if cost is None and COST_KEY not in (self._attributes or ()):
+            added = what_was_called(self._reported, self._inputs, self._outputs, self.start_time_ns)
+            cost = added.get(COST_KEY)
+        return self._reported(USAGE_KEY), cost
 
     def _report(self) -> None:
         self._trace.reporting[self.span_id] = self

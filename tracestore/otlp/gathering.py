@@ -87,7 +87,7 @@ class GatheredTrace:
         return tags
 
     def _usage(self) -> Usage:
-        usage = Usage()
+        usage = Usage(self._metadata)
         for span in self._spans.values():
             if span.usage is not None or span.cost is not None:
                 usage.add(span.span_id, frozenset(self._ancestors(span)), span.usage, span.cost)

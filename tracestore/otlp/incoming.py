@@ -23,6 +23,7 @@ from tracestore.entities.span import (
     USAGE_KEY,
 )
 from tracestore.storage.record_rows import SpanRecord
+from tracestore.summary.calls import what_was_called
 
 DETAILS_KEY, RESOURCE_KEY = "otel.span", "otel.resource"
 
@@ -104,6 +105,8 @@ def understand(span: ForeignSpan) -> Understood:
     span_type, inputs, outputs = _pop_columns(attributes, said)
     for key, value in said.attributes.items():
         attributes.setdefault(key, value)
+    if USAGE_KEY in attributes and COST_KEY not in attributes:
+        attributes.update(what_was_called(attributes.get, inputs, outputs, span.start_time_ns or 0))
     if span.details:
         attributes[DETAILS_KEY] = dict(span.details)
     ended = span.end_time_ns is not None

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tracestore.entities.span import COST_KEY, USAGE_KEY
+from tracestore.entities.trace import TOKEN_USAGE_KEY
 from tracestore.storage.experiment_rows import keys_of_experiments
 from tracestore.storage.schema import (
     ID_BITS,
@@ -23,6 +25,7 @@ from tracestore.storage.schema import (
     UNINDEXED_ATTRIBUTES,
     USER_KEY,
 )
+from tracestore.summary.calls import MODEL_KEYS, first_text, what_was_called
 
 T = TypeVar("T")
 
@@ -30,15 +33,6 @@ T = TypeVar("T")
 #: computes gives it back only after 5 ms: with 50 rows a statement the writer got 400 to 3,000 traces/s beside a
 #: busy loop, with 4,096 values 2,500 to 4,000. Larger ones gain nothing and cost a tenth more processor time.
 VALUES_PER_STATEMENT = 4_096
-
-
-#: Attributes that name the language model a span called, first one wins.
-_MODEL_KEYS = (
-    "mlflow.llm.model",
-    "gen_ai.response.model",
-    "gen_ai.request.model",
-    "llm.model_name",
-)
 
 
 class Usage(msgspec.Struct, omit_defaults=True):
@@ -49,6 +43,10 @@ class Usage(msgspec.Struct, omit_defaults=True):
     total_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+
+
+#: What a trace's columns have; a usage with further counts is in `metadata` too, whole.
+_USAGE_COLUMNS = frozenset(Usage.__struct_fields__)
 
 
 class Cost(msgspec.Struct, omit_defaults=True):
@@ -84,6 +82,8 @@ SpanRecord = tuple[Any, ...]
 
 
 _ATTRIBUTES = SPAN_FIELDS.index("attributes")
+_START_TIME = SPAN_FIELDS.index("start_time_ns")
+_INPUTS, _OUTPUTS = SPAN_FIELDS.index("inputs"), SPAN_FIELDS.index("outputs")
 
 
 class TraceRecord(NamedTuple):
@@ -357,6 +357,8 @@ def _metadata_rows(
         for name in (SESSION_KEY, USER_KEY):
             if name in trace.tags and name not in trace.metadata:
                 yield key, name, trace.tags[name]
+        if trace.usage.keys() - _USAGE_COLUMNS and TOKEN_USAGE_KEY not in trace.metadata:
+            yield key, TOKEN_USAGE_KEY, msgspec.json.encode(trace.usage).decode()
 
 
 def _span_rows(
@@ -369,20 +371,25 @@ def _span_rows(
         if key is None:
             continue
         model = None
-        if span[_ATTRIBUTES] is not None:
-            attributes = msgspec.json.decode(span[_ATTRIBUTES])
-            model = _model(attributes)
+        text = span[_ATTRIBUTES]
+        if text is not None:
+            attributes = msgspec.json.decode(text)
+            if USAGE_KEY in attributes and COST_KEY not in attributes:
+                added = what_was_called(
+                    attributes.get, span[_INPUTS], span[_OUTPUTS], span[_START_TIME]
+                )
+                if added:
+                    attributes |= added
+                    text = _with_members(text, added)
+            model = first_text(attributes.get, MODEL_KEYS)
             index.update((name, value, key) for name, value in indexed_attributes(attributes))
-        rows.append((key, *span[1:_ATTRIBUTES], model, *span[_ATTRIBUTES:]))
+        rows.append((key, *span[1:_ATTRIBUTES], model, text, *span[_ATTRIBUTES + 1 :]))
     return rows, index
 
 
-def _model(attributes: Mapping[str, Any]) -> str | None:
-    for key in _MODEL_KEYS:
-        model = attributes.get(key)
-        if isinstance(model, str):
-            return model
-    return None
+def _with_members(text: str, added: Mapping[str, Any]) -> str:
+    """Return the JSON text of a non-empty object with further members."""
+    return f"{text[:-1]},{msgspec.json.encode(added).decode()[1:]}"
 
 
 def indexed_attributes(

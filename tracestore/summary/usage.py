@@ -10,6 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
+from tracestore.entities.trace import COST_KEY, TOKEN_USAGE_KEY
+
 #: The keys every usage has once there is one; further ones (cache tokens) only where reported.
 _TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 _COSTS = ("input_cost", "output_cost", "total_cost")
@@ -22,9 +26,14 @@ class _Report(NamedTuple):
 
 
 class Usage:
-    """The reports of one trace's spans; asked for sums on the writing thread."""
+    """The reports of one trace's spans; asked for sums on the writing thread.
 
-    def __init__(self) -> None:
+    Args:
+        metadata: The trace's metadata: what the program itself says there of the trace as a whole counts.
+    """
+
+    def __init__(self, metadata: Mapping[str, str] | None = None) -> None:
+        self._metadata = {} if metadata is None else metadata
         self._reports: dict[str, _Report] = {}
 
     def add(self, span_id: str, ancestors: frozenset[str], tokens: Any, cost: Any) -> None:
@@ -40,14 +49,27 @@ class Usage:
         self._reports[span_id] = _Report(ancestors, counted, priced)
 
     def tokens(self) -> dict[str, int]:
-        """Return tokens by kind, {} where no span said any."""
+        """Return tokens by kind, {} where neither the program nor a span said any."""
+        said = self._said(TOKEN_USAGE_KEY)
+        if said:
+            return {key: int(value) for key, value in said.items()}
         reports = {k: (r.ancestors, r.tokens) for k, r in list(self._reports.items())}
         return {key: int(value) for key, value in _roll_up(reports, _TOKENS).items()}
 
     def cost(self) -> dict[str, float]:
-        """Return US dollars by kind, {} where no span said any."""
+        """Return US dollars by kind, {} where neither the program nor a span said any."""
+        said = self._said(COST_KEY)
+        if said:
+            return said
         reports = {k: (r.ancestors, r.cost) for k, r in list(self._reports.items())}
         return _roll_up(reports, _COSTS)
+
+    def _said(self, key: str) -> dict[str, float]:
+        """Return what the metadata says, {} where it says nothing or what is no JSON object."""
+        try:
+            return _numbers(msgspec.json.decode(self._metadata.get(key, "{}")))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return {}
 
 
 def _roll_up(

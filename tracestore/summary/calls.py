@@ -1,0 +1,110 @@
+"""What a span that called a language model says of the call: its model, its provider, what it cost.
+
+Pure functions of attributes and payloads as they were recorded; prices are looked up on the writing thread. What
+a program recorded itself always counts: a cost is computed only where none was set, also not to None.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from tracestore.entities.span import COST_KEY, MODEL_KEY, USAGE_KEY
+
+log = logging.getLogger("tracestore")
+
+#: Attributes that name the model, first one wins.
+MODEL_KEYS = (MODEL_KEY, "gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+
+#: Attributes that name who was called, likewise.
+PROVIDER_KEYS = (
+    "mlflow.llm.provider",
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+)
+
+#: A payload beyond this is not looked into for a model, in characters.
+_MAX_DECODED = 1024 * 1024
+
+_failed: set[str] = set()
+
+
+class _Payload(msgspec.Struct):
+    """The fields of a request or an answer that say what was called."""
+
+    model: Any = None
+    service_tier: Any = None
+
+
+_decode = msgspec.json.Decoder(_Payload).decode
+
+
+def first_text(said: Callable[[str], Any], keys: tuple[str, ...]) -> str | None:
+    """Return the first of some attributes that is a text, None where none is."""
+    for key in keys:
+        value = said(key)
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def what_was_called(
+    said: Callable[[str], Any], inputs: str | None, outputs: str | None, start_time_ns: int
+) -> dict[str, Any]:
+    """Return what to add to the attributes of a span that reports token usage and no cost: model and cost.
+
+    Args:
+        said: The span's attributes, decoded, by key; None for one that is absent.
+        inputs: As JSON text.
+        outputs: Likewise.
+        start_time_ns: When the call began, nanoseconds since 1970: prices change.
+    """
+    try:
+        return _added(said, inputs, outputs, start_time_ns)
+    except Exception as error:  # noqa: BLE001 - a price must never cost a span
+        if type(error).__name__ not in _failed:
+            _failed.add(type(error).__name__)
+            log.warning("costs are not computed: %r", error)
+        return {}
+
+
+def _added(
+    said: Callable[[str], Any], inputs: str | None, outputs: str | None, start_time_ns: int
+) -> dict[str, Any]:
+    usage = said(USAGE_KEY)
+    if not isinstance(usage, Mapping) or not usage:
+        return {}
+    from tracestore import prices  # noqa: PLC0415 - programs that call no model need none
+
+    answer = _payload(outputs, '"model"', '"service_tier"')
+    model = first_text(said, MODEL_KEYS) or _text(_payload(inputs, '"model"').model)
+    model = model or _text(answer.model)
+    if model is None:
+        return {}
+    added: dict[str, Any] = {MODEL_KEY: model} if said(MODEL_KEY) is None else {}
+    cost = prices.cost_of(
+        model,
+        usage,
+        provider=first_text(said, PROVIDER_KEYS),
+        time_ns=start_time_ns,
+        tier=answer.service_tier,
+    )
+    return added if cost is None else added | {COST_KEY: cost}
+
+
+def _payload(text: str | None, *wanted: str) -> _Payload:
+    if text is None or len(text) > _MAX_DECODED or not any(name in text for name in wanted):
+        return _Payload()
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # no object, or not ours
+        return _Payload()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
