@@ -28,6 +28,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "index_text": ("false", False),
     "recorder": ("off", False),
     "durability": ("Power", "power"),
+    "prices": ("p.json", "p.json"),
 }
 
 BAD: dict[str, list[str]] = {
@@ -51,6 +52,7 @@ BAD: dict[str, list[str]] = {
     "index_text": ["", "no"],
     "recorder": ["", "none"],
     "durability": ["", "always"],
+    "prices": ["", " "],
 }
 
 _NAMES = [(s.field, variable) for s in SPECIFICATIONS for variable in s.variables]
