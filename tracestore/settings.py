@@ -105,6 +105,15 @@ def _experiment_id(text: str) -> str:
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
+#: Who logs in, and with what, in a URI.
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+
+def masked(uri: str) -> str:
+    """Return `uri` without a user and password, for logs and errors."""
+    return _CREDENTIALS.sub("//***@", uri)
+
+
 def path_of_uri(uri: str) -> str:
     """Return the file that `uri` names: a `sqlite:///path` URI or a plain path.
 
@@ -122,7 +131,7 @@ def path_of_uri(uri: str) -> str:
         path = uri
     if not path or path == ":memory:" or "\0" in path:
         raise InvalidArgumentError(
-            f"tracking URI {uri!r} names no file; tracestore records into one SQLite file, "
+            f"tracking URI {masked(uri)!r} names no file; tracestore records into one SQLite file, "
             "so pass sqlite:///path/to/traces.db or a plain path"
         )
     try:
@@ -137,7 +146,7 @@ def path_of_sqlite_uri(uri: str) -> str:
     MLflow's programs have `./mlruns` and servers in MLFLOW_TRACKING_URI, which are no files of traces.
     """
     if not uri.startswith("sqlite:"):
-        raise InvalidArgumentError(f"{uri!r} is no sqlite: URI")
+        raise InvalidArgumentError(f"{masked(uri)!r} is no sqlite: URI")
     return path_of_uri(uri)
 
 
@@ -264,7 +273,9 @@ def _from_environment(
         try:
             return {specification.field: parse(text)}
         except (ValueError, KeyError):
-            log.warning("%s=%r is ignored: it must be %s", variable, text, specification.rule)
+            log.warning(
+                "%s=%r is ignored: it must be %s", variable, masked(text), specification.rule
+            )
     return {}
 
 
