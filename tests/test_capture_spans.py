@@ -261,6 +261,8 @@ def test_unrecorded_span_offers_all_that_a_live_one_does() -> None:
         "record",
         "outline",
         "withhold",
+        "take_over",
+        "parent",
         "ancestors",
         "used",
         "inputs_json",

@@ -348,3 +348,15 @@ def test_intermediate_outputs_are_those_below_the_root(recording: Store) -> None
                 span.set_outputs(outputs)
     assert only_trace(recording).data.intermediate_outputs == {"a": 1, "b_1": 2, "b_2": 3}
     assert TraceData().intermediate_outputs is None
+
+
+def test_row_of_a_data_frame_has_mlflows_columns(recording: Store) -> None:
+    with tracestore.start_span("span") as live:
+        live.set_inputs({"q": 1})
+    trace = only_trace(recording)
+    row = trace.to_pandas_dataframe_row()
+    assert list(row) == Trace.pandas_dataframe_columns()
+    assert (row["trace_id"], row["state"], row["request"]) == (trace.trace_id, "OK", {"q": 1})
+    assert Trace.from_json(row["trace"]) == trace
+    frame = tracestore.search_traces(return_type="pandas")
+    assert frame.iloc[0].to_dict().items() >= {k: v for k, v in row.items() if k != "trace"}.items()

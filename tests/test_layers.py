@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(tracestore.__file__).parent
 #: From the bottom up. A module may import those of lower layers and of its own part; parts of one layer don't
 #: know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "beyond"),
     ("settings", "encoding", "ids", "display", "progress"),
     ("ui", "answers"),  # ui draws entities, which show themselves by it
     ("entities",),
@@ -24,15 +24,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage",),  # the names of tables and columns, among other things
     ("filters",),
     ("search",),
-    ("frame", "assessments", "sessions", "upkeep", "figures"),
+    ("frame", "assessments", "sessions", "experiments", "upkeep", "figures"),
     ("comparison",),
     ("store",),
     ("runtime",),
     ("capture",),
     ("otlp",),
     ("explorer",),
-    ("client", "evaluation", "tracing", "openai", "otel", "viewing"),
-    ("importing", "autologging"),
+    ("client", "evaluation", "exceptions", "tracing", "openai", "otel", "viewing"),
+    ("importing", "autologging", "tracking"),
     (
         "anthropic",
         "bedrock",

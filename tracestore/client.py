@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from tracestore.assessments import A
-from tracestore.capture.fluent import renamed, start_span_no_context
+from tracestore.beyond import attribute_error
+from tracestore.capture.documentation import documented_as
+from tracestore.capture.fluent import start_span_no_context
+from tracestore.capture.older_names import takes
 from tracestore.capture.scope import NO_OP, SpanOptions, start, texts
 from tracestore.capture.span import LiveSpan, LiveTrace
 from tracestore.entities import (
@@ -28,6 +32,10 @@ from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.runtime import runtime
 from tracestore.settings import path_of_uri
 from tracestore.store import Store
+
+#: Metadata that names the run a trace belongs to, and the tag that names the prompts it used.
+RUN_KEY = "mlflow.sourceRun"
+PROMPTS_KEY = "mlflow.linkedPrompts"
 
 #: What a status may be given as.
 Status = SpanStatus | SpanStatusCode | str
@@ -54,6 +62,14 @@ class MlflowClient:
         self._own_store = (
             None if tracking_uri is None else Store(path_of_uri(os.fspath(tracking_uri)))
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise attribute_error("client", f"{type(self).__name__!r} object", name)
+
+    @property
+    def tracking_uri(self) -> str:
+        """The file that this client reads and changes, as a `sqlite:///path` URI."""
+        return f"sqlite:///{self._store.path}"
 
     @property
     def _store(self) -> Store:
@@ -90,18 +106,17 @@ class MlflowClient:
             span.set_inputs(inputs)
         return span
 
+    @takes(request_id="trace_id")
     def start_span(
         self,
         name: str,
-        trace_id: str | None = None,
-        parent_id: str | None = None,
+        trace_id: str,
+        parent_id: str,
         span_type: str | None = "UNKNOWN",
         inputs: Any = None,
         attributes: Mapping[str, Any] | None = None,
         start_time_ns: int | None = None,
         links: Sequence[Link] | None = None,
-        *,
-        request_id: str | None = None,
     ) -> LiveSpan:
         """Start a span under one that runs.
 
@@ -109,7 +124,6 @@ class MlflowClient:
             InvalidArgumentError: `trace_id` or `parent_id` is missing.
             NotFoundError: No such span runs in this process.
         """
-        trace_id = renamed("request_id", request_id, "trace_id", trace_id)
         if trace_id == NO_OP_TRACE_ID:
             parent: Any = NO_OP
         elif not parent_id:
@@ -132,32 +146,29 @@ class MlflowClient:
             links=links,
         )
 
+    @takes(request_id="trace_id")
     def end_span(
         self,
-        trace_id: str | None = None,
-        span_id: str | None = None,
+        trace_id: str,
+        span_id: str,
         outputs: Any = None,
         attributes: Mapping[str, Any] | None = None,
         status: Status = "OK",
         end_time_ns: int | None = None,
-        *,
-        request_id: str | None = None,
     ) -> None:
         """End a span; one that does not run is left alone. An error recorded before stays one."""
-        trace_id = renamed("request_id", request_id, "trace_id", trace_id)
-        span = self._running_span(trace_id, span_id or "")
+        span = self._running_span(trace_id, span_id)
         if span is not None:
             _end(span, outputs, attributes, status, end_time_ns)
 
+    @takes(request_id="trace_id")
     def end_trace(
         self,
-        trace_id: str | None = None,
+        trace_id: str,
         outputs: Any = None,
         attributes: Mapping[str, Any] | None = None,
         status: Status = "OK",
         end_time_ns: int | None = None,
-        *,
-        request_id: str | None = None,
     ) -> None:
         """End a trace by ending its root span; spans below that still run may end later.
 
@@ -165,7 +176,6 @@ class MlflowClient:
             NotFoundError: No such trace runs in this process.
             InvalidArgumentError: It has ended already.
         """
-        trace_id = renamed("request_id", request_id, "trace_id", trace_id)
         if trace_id == NO_OP_TRACE_ID:
             return
         trace = self._running_trace(trace_id)
@@ -184,20 +194,14 @@ class MlflowClient:
 
     # ------------------------------------------------------------------------ reading and changing
 
-    def get_trace(
-        self,
-        trace_id: str | None = None,
-        display: bool = True,
-        flush: bool = True,
-        *,
-        request_id: str | None = None,
-    ) -> Trace:
+    @takes(request_id="trace_id")
+    def get_trace(self, trace_id: str, display: bool = True, flush: bool = False) -> Trace:
         """Return one trace with its spans; NotFoundError where there is none.
 
         `display` and `flush` are kept for MLflow programs.
         """
         del display, flush
-        return self._store.get_trace(renamed("request_id", request_id, "trace_id", trace_id))
+        return self._store.get_trace(trace_id)
 
     def search_traces(
         self,
@@ -210,7 +214,7 @@ class MlflowClient:
         include_spans: bool = True,
         model_id: str | None = None,
         locations: Sequence[str] | None = None,
-        flush: bool = True,
+        flush: bool = False,
     ) -> PagedList[Trace]:
         """Return traces of all experiments (or of those given) that meet a filter, newest first.
 
@@ -233,37 +237,61 @@ class MlflowClient:
         """Return sessions of all experiments, the newest first; see Store.search_sessions."""
         return self._store.search_sessions(filter_string, **search)
 
+    @takes(request_ids="trace_ids")
+    @documented_as(Store.delete_traces)
     def delete_traces(
         self,
         experiment_id: str,
         max_timestamp_millis: int | None = None,
         max_traces: int | None = None,
         trace_ids: Sequence[str] | None = None,
-        request_ids: Sequence[str] | None = None,
     ) -> int:
-        """Delete traces; see Store.delete_traces. `request_ids` is the older name of `trace_ids`."""
-        return self._store.delete_traces(
-            experiment_id, max_timestamp_millis, max_traces, trace_ids or request_ids
-        )
+        """Delete traces of one experiment, by id or up to a time, oldest first; return how many."""
+        return self._store.delete_traces(experiment_id, max_timestamp_millis, max_traces, trace_ids)
 
-    def set_trace_tag(
-        self,
-        trace_id: str | None = None,
-        key: str = "",
-        value: Any = "",
-        *,
-        request_id: str | None = None,
-    ) -> None:
-        """Set one tag; see Store.set_trace_tag."""
-        self._store.set_trace_tag(
-            renamed("request_id", request_id, "trace_id", trace_id), key, value
-        )
+    @takes(request_id="trace_id")
+    @documented_as(Store.set_trace_tag)
+    def set_trace_tag(self, trace_id: str, key: str, value: Any) -> None:
+        """Set one tag of a trace, running or stored."""
+        self._store.set_trace_tag(trace_id, key, value)
 
-    def delete_trace_tag(
-        self, trace_id: str | None = None, key: str = "", *, request_id: str | None = None
-    ) -> None:
-        """Delete one tag; see Store.delete_trace_tag."""
-        self._store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
+    @takes(request_id="trace_id")
+    @documented_as(Store.delete_trace_tag)
+    def delete_trace_tag(self, trace_id: str, key: str) -> None:
+        """Delete one tag of a trace, running or stored."""
+        self._store.delete_trace_tag(trace_id, key)
+
+    def link_traces_to_run(self, trace_ids: Sequence[str], run_id: str) -> None:
+        """Make stored traces belong to a run of some other tool: `run_id = …` finds them.
+
+        A trace belongs to one run; this one takes the place of another.
+
+        Raises:
+            NotFoundError: There is no such trace.
+        """
+        self._store.set_metadata(trace_ids, RUN_KEY, run_id)
+
+    def unlink_traces_from_run(self, trace_ids: Sequence[str], run_id: str) -> None:
+        """Have stored traces belong to no run, where they belong to this one."""
+        self._store.delete_metadata(trace_ids, RUN_KEY, run_id)
+
+    def link_prompt_versions_to_trace(self, prompt_versions: Sequence[Any], trace_id: str) -> None:
+        """Note which prompts a trace used: tag `mlflow.linkedPrompts`, which `prompt = 'name/version'` finds.
+
+        Args:
+            prompt_versions: Objects with `name` and `version`.
+            trace_id: The trace.
+
+        Raises:
+            NotFoundError: There is no such trace.
+        """
+        before = self._store.get_trace(trace_id).info.tags.get(PROMPTS_KEY, "[]")
+        prompts = json.loads(before)
+        for version in prompt_versions:
+            prompt = {"name": str(version.name), "version": str(version.version)}
+            if prompt not in prompts:
+                prompts.append(prompt)
+        self._store.set_trace_tag(trace_id, PROMPTS_KEY, json.dumps(prompts))
 
     # ------------------------------------------------------------------------ assessments
 
@@ -321,13 +349,14 @@ class MlflowClient:
 
     # ------------------------------------------------------------------------ experiments
 
+    @documented_as(Store.create_experiment)
     def create_experiment(
         self,
         name: str,
         artifact_location: str | None = None,
         tags: dict[str, Any] | None = None,
     ) -> str:
-        """Make an experiment and return its id; see Store.create_experiment."""
+        """Make an experiment and return its id."""
         return self._store.create_experiment(name, artifact_location, tags)
 
     def get_experiment(self, experiment_id: str) -> Experiment:
@@ -338,11 +367,44 @@ class MlflowClient:
         """Return an experiment by its exact name, None where there is none."""
         return self._store.get_experiment_by_name(name)
 
+    @documented_as(Store.search_experiments)
     def search_experiments(
-        self, view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = 1000
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int | None = 1000,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
     ) -> PagedList[Experiment]:
-        """Return experiments, the newest first; see Store.search_experiments."""
-        return self._store.search_experiments(view_type, max_results)
+        """Return experiments, the newest first."""
+        return self._store.search_experiments(
+            view_type, max_results, filter_string, order_by, page_token
+        )
+
+    @documented_as(Store.rename_experiment)
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Give an active experiment another name."""
+        self._store.rename_experiment(experiment_id, new_name)
+
+    @documented_as(Store.delete_experiment)
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Mark an experiment as deleted; its traces stay, and `restore_experiment` brings it back."""
+        self._store.delete_experiment(experiment_id)
+
+    @documented_as(Store.restore_experiment)
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Bring a deleted experiment back."""
+        self._store.restore_experiment(experiment_id)
+
+    @documented_as(Store.set_experiment_tag)
+    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
+        """Set one tag of an experiment. A value that is no text becomes its `str()`."""
+        self._store.set_experiment_tag(experiment_id, key, value)
+
+    @documented_as(Store.delete_experiment_tag)
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Delete one tag of an experiment."""
+        self._store.delete_experiment_tag(experiment_id, key)
 
 
 def _end(

@@ -31,9 +31,23 @@ class TracestoreError(Exception):
 
     error_code = "INTERNAL_ERROR"
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, error_code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        if error_code is not None:
+            self.error_code = error_code
+
+    def get_http_status_code(self) -> int:
+        """Return the HTTP status that goes with the situation, for programs that answer requests."""
+        return _HTTP_STATUS.get(self.error_code, 500)
+
+
+#: Source: mlflow.exceptions.ERROR_CODE_TO_HTTP_STATUS of MLflow 3.17.2.
+_HTTP_STATUS = {
+    "INVALID_PARAMETER_VALUE": 400,
+    "RESOURCE_DOES_NOT_EXIST": 404,
+    "RESOURCE_ALREADY_EXISTS": 400,
+}
 
 
 class FilterSyntaxError(TracestoreError, ValueError):

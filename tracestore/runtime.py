@@ -231,6 +231,16 @@ def set_tracking_uri(uri: str | os.PathLike[str]) -> None:
     runtime.configure(path=settings_.path_of_uri(os.fsdecode(uri)))
 
 
+def is_tracking_uri_set() -> bool:
+    """Return whether the program or the environment says which file is recorded into.
+
+    Example:
+        >>> is_tracking_uri_set()
+        True
+    """
+    return bool(runtime.settings.path)
+
+
 def get_tracking_uri() -> str:
     """Return the active store's file as a `sqlite:///path` URI.
 

@@ -567,6 +567,40 @@ class Store:
         if not (found or stored):
             raise NotFoundError(f"trace {trace_id!r} has no tag {key!r}")
 
+    def set_metadata(self, trace_ids: Sequence[str], key: str, value: Any) -> None:
+        """Set one metadata text of stored traces. For what is known of them only afterwards.
+
+        Raises:
+            NotFoundError: There is no such trace; then none is changed.
+            InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
+        """
+        key, text = _tag_key(key), text_of(value)
+
+        def set_all(connection: sqlite3.Connection) -> str | None:
+            keys = {each: record_rows.key_of(connection, each) for each in trace_ids}
+            missing = next((each for each, found in keys.items() if found is None), None)
+            if missing is None:
+                rows = [(found, key, text) for found in keys.values()]
+                record_rows.insert(connection, record_rows.METADATA, rows)
+            return missing
+
+        missing = self._write(set_all)
+        if missing is not None:
+            raise NotFoundError(f"trace {missing!r} is not in {self.path}")
+
+    def delete_metadata(self, trace_ids: Sequence[str], key: str, value: Any) -> None:
+        """Delete one metadata text of stored traces, where it is `value`."""
+
+        def delete_all(connection: sqlite3.Connection) -> None:
+            for trace_id in trace_ids:
+                connection.execute(
+                    "DELETE FROM metadata WHERE key = ? AND value = ?"
+                    " AND trace = (SELECT id FROM traces WHERE trace_id = ?)",
+                    (key, text_of(value), trace_id),
+                )
+
+        self._write(delete_all)
+
     def delete_traces(
         self,
         experiment_id: str,
@@ -837,17 +871,141 @@ class Store:
         return found[0] if found else None
 
     def search_experiments(
-        self, view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = None
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int | None = None,
+        filter_string: str | None = None,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
     ) -> PagedList[Experiment]:
-        """Return experiments, the newest first: active ones, deleted ones or all (see ViewType)."""
+        """Return experiments, the newest first.
+
+        Args:
+            view_type: Active ones, deleted ones or all, see ViewType.
+            max_results: Of a page; None: all.
+            filter_string: About name, experiment_id, creation_time, last_update_time, tags.K, in the language
+                that traces are searched with.
+            order_by: Such as ["name DESC"].
+            page_token: `token` of the page before.
+
+        Raises:
+            FilterSyntaxError: The filter or the order can't be read.
+            InvalidArgumentError: The token or `max_results` is none.
+        """
+        from tracestore import experiments  # noqa: PLC0415 - not needed by a program that only records
+
         condition = {
             ViewType.ACTIVE_ONLY: "lifecycle_stage = 'active'",
             ViewType.DELETED_ONLY: "lifecycle_stage = 'deleted'",
         }.get(view_type, "1")
         with self.reading() as connection:
-            return PagedList(
-                experiment_rows.find_experiments(connection, condition, ())[:max_results]
+            found = experiment_rows.find_experiments(connection, condition, ())
+        return experiments.search(found, filter_string, order_by, max_results, page_token)
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Give an active experiment another name.
+
+        Raises:
+            NotFoundError: There is no such experiment.
+            AlreadyExistsError: Another one has that name.
+            InvalidArgumentError: The name is blank, or the experiment is deleted.
+        """
+        name = _experiment_name(new_name)
+
+        def rename(connection: sqlite3.Connection) -> bool:
+            experiment = self._active_experiment(connection, experiment_id)
+            taken = experiment_rows.find_experiments(
+                connection, "name = ? AND id != ?", (name, int(experiment.experiment_id))
             )
+            if not taken:
+                experiment_rows.update_experiment(
+                    connection, int(experiment.experiment_id), _now_ms(), name=name
+                )
+            return not taken
+
+        if not self._write(rename):
+            raise AlreadyExistsError(f"experiment {name!r} exists already; take another name")
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Mark an experiment as deleted; its traces stay, and `restore_experiment` brings it back.
+
+        Raises:
+            NotFoundError: There is no such experiment.
+            InvalidArgumentError: It is deleted already, or it is the default one, "0".
+        """
+        if experiment_key(experiment_id) == 0:
+            raise InvalidArgumentError("experiment '0', Default, can't be deleted")
+
+        def delete(connection: sqlite3.Connection) -> None:
+            experiment = self._active_experiment(connection, experiment_id)
+            experiment_rows.update_experiment(
+                connection, int(experiment.experiment_id), _now_ms(), lifecycle_stage="deleted"
+            )
+
+        self._write(delete)
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Bring a deleted experiment back.
+
+        Raises:
+            NotFoundError: There is no such experiment, or it is not deleted.
+        """
+
+        def restore(connection: sqlite3.Connection) -> bool:
+            key = experiment_key(experiment_id)
+            found = experiment_rows.find_experiments(
+                connection, "id = ? AND lifecycle_stage = 'deleted'", (key,)
+            )
+            if found:
+                experiment_rows.update_experiment(
+                    connection, key, _now_ms(), lifecycle_stage="active"
+                )
+            return bool(found)
+
+        if not self._write(restore):
+            raise NotFoundError(f"there is no deleted experiment {experiment_id!r} in {self.path}")
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
+        """Set one tag of an experiment. A value that is no text becomes its `str()`.
+
+        Raises:
+            NotFoundError: There is no such experiment.
+            InvalidArgumentError: The key is no text, empty or too long, or the experiment is deleted.
+        """
+        key, text = _tag_key(key), text_of(value)
+
+        def set_tag(connection: sqlite3.Connection) -> None:
+            experiment = self._active_experiment(connection, experiment_id)
+            experiment_rows.set_tag(connection, int(experiment.experiment_id), key, text)
+
+        self._write(set_tag)
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Delete one tag of an experiment.
+
+        Raises:
+            NotFoundError: There is no such experiment, or it has no such tag.
+            InvalidArgumentError: The experiment is deleted.
+        """
+
+        def delete_tag(connection: sqlite3.Connection) -> bool:
+            experiment = self._active_experiment(connection, experiment_id)
+            return experiment_rows.delete_tag(connection, int(experiment.experiment_id), key)
+
+        if not self._write(delete_tag):
+            raise NotFoundError(f"experiment {experiment_id!r} has no tag {key!r}")
+
+    def _active_experiment(self, connection: sqlite3.Connection, experiment_id: str) -> Experiment:
+        found = experiment_rows.find_experiments(
+            connection, "id = ?", (experiment_key(experiment_id),)
+        )
+        if not found:
+            raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
+        if found[0].lifecycle_stage != "active":
+            raise InvalidArgumentError(
+                f"experiment {experiment_id!r} is deleted; restore_experiment brings it back"
+            )
+        return found[0]
 
     # ------------------------------------------------------------------------ the file
 

@@ -6,22 +6,21 @@ the object that does it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracestore import frame
+from tracestore.capture.documentation import documented_as
+from tracestore.capture.older_names import takes
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
 from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, last_trace_id, log
 from tracestore.encoding import text_of
 from tracestore.entities import (
-    Experiment,
     Link,
     PagedList,
     SpanLogLevel,
     Trace,
     TraceState,
-    ViewType,
 )
 from tracestore.entities.trace import SESSION_KEY, USER_KEY
 from tracestore.errors import InvalidArgumentError, NotFoundError
@@ -166,6 +165,19 @@ def get_current_active_span() -> LiveSpan | None:
     return span if isinstance(span, LiveSpan) else None
 
 
+def get_last_active_trace() -> Trace | None:
+    """Return the trace whose root span ended last, None before the first. Of MLflow 2.
+
+    Example:
+        >>> with start_span("chat"):
+        ...     pass
+        >>> get_last_active_trace().info.name
+        'chat'
+    """
+    trace_id = runtime.last_trace_id
+    return None if trace_id is None else get_trace(trace_id)
+
+
 def get_active_trace_id() -> str | None:
     """Return the id of the trace that runs in this context, None where none is recorded.
 
@@ -263,13 +275,8 @@ def _final_state(state: TraceState | str) -> str:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def get_trace(
-    trace_id: str | None = None,
-    silent: bool = False,
-    flush: bool = True,
-    *,
-    request_id: str | None = None,
-) -> Trace | None:
+@takes(request_id="trace_id")
+def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace | None:
     """Return one trace with its spans, None (and a warning in the log) where there is none.
 
     A trace that has just ended is there, and so is one that still runs.
@@ -278,7 +285,6 @@ def get_trace(
         trace_id: `tr-…`.
         silent: No warning.
         flush: Kept for MLflow programs; reads always see what was recorded before.
-        request_id: MLflow 2's name for `trace_id`.
 
     Example:
         >>> with start_span("chat") as span:
@@ -287,29 +293,12 @@ def get_trace(
         'OK'
     """
     del flush
-    wanted = renamed("request_id", request_id, "trace_id", trace_id)
     try:
-        return runtime.store.get_trace(wanted)
+        return runtime.store.get_trace(trace_id)
     except NotFoundError as error:
         if not silent:
             log.warning("%s", error)
         return None
-
-
-def renamed(old_name: str, old: str | None, new_name: str, new: str | None) -> str:
-    """Return the value of a renamed argument, whichever name it came by; warn about the old one.
-
-    Raises:
-        InvalidArgumentError: Both are given, or neither.
-    """
-    if (old is None) == (new is None):
-        raise InvalidArgumentError(f"pass {new_name} ({old_name} is its older name), and only once")
-    if old is None:
-        return str(new)
-    warnings.warn(
-        f"{old_name} is the older name of {new_name}", category=FutureWarning, stacklevel=3
-    )
-    return old
 
 
 @overload
@@ -325,7 +314,7 @@ def search_traces(
     model_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
-    flush: bool = True,
+    flush: bool = False,
 ) -> PagedList[Trace]: ...
 
 
@@ -343,7 +332,7 @@ def search_traces(
     sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
-    flush: bool = True,
+    flush: bool = False,
 ) -> pl.DataFrame: ...
 
 
@@ -361,7 +350,7 @@ def search_traces(
     sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
-    flush: bool = True,
+    flush: bool = False,
 ) -> pa.Table: ...
 
 
@@ -378,7 +367,7 @@ def search_traces(
     sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
-    flush: bool = True,
+    flush: bool = False,
 ) -> pd.DataFrame: ...
 
 
@@ -394,7 +383,7 @@ def search_traces(
     sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
-    flush: bool = True,
+    flush: bool = False,
 ) -> pd.DataFrame | pl.DataFrame | pa.Table | PagedList[Trace]:
     """Return the traces of the active experiment that meet a filter, newest first.
 
@@ -482,94 +471,30 @@ def explain(filter_string: str | None = None, order_by: Sequence[str] | str | No
 # ------------------------------------------------------------------------------------------ changing
 
 
-def set_trace_tag(
-    trace_id: str | None = None, key: str = "", value: Any = "", *, request_id: str | None = None
-) -> None:
-    """Set one tag of a trace, running or stored; see Store.set_trace_tag.
+@takes(request_id="trace_id")
+@documented_as(Store.set_trace_tag)
+def set_trace_tag(trace_id: str, key: str, value: Any) -> None:
+    """Set one tag of a trace, running or stored.
 
     Example:
         >>> with start_span("chat") as span:
         ...     pass
         >>> set_trace_tag(span.trace_id, "reviewed", "yes")
     """
-    wanted = renamed("request_id", request_id, "trace_id", trace_id)
-    runtime.store.set_trace_tag(wanted, key, value)
+    runtime.store.set_trace_tag(trace_id, key, value)
 
 
-def delete_trace_tag(
-    trace_id: str | None = None, key: str = "", *, request_id: str | None = None
-) -> None:
-    """Delete one tag of a trace; see Store.delete_trace_tag.
+@takes(request_id="trace_id")
+@documented_as(Store.delete_trace_tag)
+def delete_trace_tag(trace_id: str, key: str) -> None:
+    """Delete one tag of a trace, running or stored.
 
     Example:
         >>> with start_span("chat") as span:
         ...     update_current_trace(tags={"draft": "yes"})
         >>> delete_trace_tag(span.trace_id, "draft")
     """
-    runtime.store.delete_trace_tag(renamed("request_id", request_id, "trace_id", trace_id), key)
-
-
-# ------------------------------------------------------------------------------------------ experiments
-
-
-def set_experiment(
-    experiment_name: str | None = None, experiment_id: str | None = None
-) -> Experiment:
-    """Make an experiment the active one: by name, made if missing, or by id.
-
-    Raises:
-        InvalidArgumentError: Not exactly one is given, or the experiment was deleted.
-        NotFoundError: There is no experiment with that id.
-
-    Example:
-        >>> set_experiment("support").name
-        'support'
-    """
-    return runtime.set_experiment(experiment_name, experiment_id)
-
-
-def create_experiment(
-    name: str, artifact_location: str | None = None, tags: dict[str, Any] | None = None
-) -> str:
-    """Make an experiment and return its id; see Store.create_experiment.
-
-    Example:
-        >>> create_experiment("trials", tags={"team": "search"})
-        '1'
-    """
-    return runtime.store.create_experiment(name, artifact_location, tags)
-
-
-def get_experiment(experiment_id: str) -> Experiment:
-    """Return an experiment by id; NotFoundError where there is none.
-
-    Example:
-        >>> get_experiment("0").name
-        'Default'
-    """
-    return runtime.store.get_experiment(experiment_id)
-
-
-def get_experiment_by_name(name: str) -> Experiment | None:
-    """Return an experiment by its exact name, None where there is none.
-
-    Example:
-        >>> get_experiment_by_name("Default").experiment_id
-        '0'
-    """
-    return runtime.store.get_experiment_by_name(name)
-
-
-def search_experiments(
-    view_type: int = ViewType.ACTIVE_ONLY, max_results: int | None = None
-) -> PagedList[Experiment]:
-    """Return experiments, the newest first; see Store.search_experiments.
-
-    Example:
-        >>> [experiment.name for experiment in search_experiments()]
-        ['Default']
-    """
-    return runtime.store.search_experiments(view_type, max_results)
+    runtime.store.delete_trace_tag(trace_id, key)
 
 
 # ------------------------------------------------------------------------------------------ the store
@@ -623,15 +548,6 @@ def stats() -> dict[str, Any]:
         0
     """
     return runtime.store.stats() | {"failures": dict(runtime.failures)}
-
-
-def set_active_model(*, name: str | None = None, model_id: str | None = None) -> None:
-    """Record `mlflow.modelId` with every trace from now on: `model_id`, or `name` in its place.
-
-    Example:
-        >>> set_active_model(name="prompt-v2")
-    """
-    runtime.configure(active_model_id=model_id or name)
 
 
 def enable() -> None:

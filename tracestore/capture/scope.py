@@ -249,6 +249,13 @@ def context(
         enabled: False: nothing is recorded in the block; True: it is, though tracing is off outside.
         session_id: Metadata `mlflow.trace.session`.
         user: Metadata `mlflow.trace.user`.
+
+    Example:
+        >>> with tracestore.context(tags={"environment": "test"}, session_id="s-1"):
+        ...     with tracestore.start_span("chat") as span:
+        ...         pass
+        >>> tracestore.get_trace(span.trace_id).info.tags["environment"]
+        'test'
     """
     outer = _context.get()
     given = texts(metadata or {}) | texts({SESSION_KEY: session_id, USER_KEY: user})

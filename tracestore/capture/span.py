@@ -486,6 +486,17 @@ class LiveSpan(Span):
         self._status_code = "ERROR"
         self._status_message = description
 
+    def take_over(self, span: Span) -> None:
+        """Hold what a recorded span holds, so that the end of this one records it anew."""
+        self.start_time_ns = span.start_time_ns
+        self._inputs, self._outputs = span._inputs, span._outputs  # noqa: SLF001 - its base class
+        self.set_attributes(span._own_attributes())  # noqa: SLF001 - its base class
+        for event in span.events:
+            self.add_event(event)
+        for link in span.links:
+            self.add_link(link)
+        self.set_status(span.status)
+
     # ------------------------------------------------------------------------ the end
 
     def end(

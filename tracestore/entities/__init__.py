@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tracestore.beyond import attribute_error
 from tracestore.entities.assessment import (
     Assessment,
     AssessmentError,
@@ -80,4 +81,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("LiveSpan", "NoOpSpan"):
         return getattr(importlib.import_module("tracestore.capture.span"), name)
-    raise AttributeError(f"module 'tracestore.entities' has no attribute {name!r}")
+    raise attribute_error("entities", "module 'tracestore.entities'", name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 
@@ -17,6 +19,8 @@ class Experiment(msgspec.Struct, frozen=True):
         creation_time: Milliseconds since 1970.
         last_update_time: Milliseconds since 1970.
     """
+
+    DEFAULT_EXPERIMENT_NAME: ClassVar[str] = "Default"
 
     experiment_id: str
     name: str

@@ -107,6 +107,23 @@ class Trace(msgspec.Struct):
             and isinstance(assessment, kind)
         ]
 
+    def to_pandas_dataframe_row(self) -> dict[str, Any]:
+        """Return the trace as a row of MLflow's data frame, by `pandas_dataframe_columns`."""
+        info, data = self.info, self.data
+        values = (
+            *(info.trace_id, self.to_json(), info.client_request_id, info.state.value),
+            *(info.request_time, info.execution_duration),
+            *(None if text is None else json.loads(text) for text in (data.request, data.response)),
+            *(info.trace_metadata, info.tags, [span.to_dict() for span in data.spans]),
+            [assessment.to_dictionary() for assessment in info.assessments],
+        )
+        return dict(zip(self.pandas_dataframe_columns(), values, strict=True))
+
+    @staticmethod
+    def pandas_dataframe_columns() -> list[str]:
+        """Return the columns of MLflow's data frame of traces."""
+        return list(_COLUMNS)
+
     def to_dict(self) -> dict[str, Any]:
         """Return MLflow 3's dictionary form, `{"info": …, "data": …}`."""
         return {"info": self.info.to_dict(), "data": self.data.to_dict()}
@@ -176,6 +193,21 @@ class Trace(msgspec.Struct):
             exclude=exclude,
         )
 
+
+_COLUMNS = (
+    "trace_id",
+    "trace",
+    "client_request_id",
+    "state",
+    "request_time",
+    "execution_duration",
+    "request",
+    "response",
+    "trace_metadata",
+    "tags",
+    "spans",
+    "assessments",
+)
 
 _KINDS: dict[str, type[Assessment]] = {"feedback": Feedback, "expectation": Expectation}
 

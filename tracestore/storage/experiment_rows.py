@@ -50,6 +50,31 @@ def insert_experiment(
     return key
 
 
+def update_experiment(
+    connection: sqlite3.Connection, key: int, now_ms: int, **columns: str
+) -> None:
+    """Change columns (names of our own) of an experiment, and the time of its last change."""
+    changes = ", ".join(f"{column} = ?" for column in columns)
+    connection.execute(
+        f"UPDATE experiments SET {changes}, last_update_time_ms = ? WHERE id = ?",
+        (*columns.values(), now_ms, key),
+    )
+
+
+def set_tag(connection: sqlite3.Connection, key: int, name: str, value: str) -> None:
+    """Set one tag of an experiment that is there."""
+    connection.execute(
+        "INSERT OR REPLACE INTO experiment_tags (experiment, key, value) VALUES (?, ?, ?)",
+        (key, name, value),
+    )
+
+
+def delete_tag(connection: sqlite3.Connection, key: int, name: str) -> bool:
+    """Delete one tag of an experiment; False where it has none of that name."""
+    sql = "DELETE FROM experiment_tags WHERE experiment = ? AND key = ?"
+    return connection.execute(sql, (key, name)).rowcount > 0
+
+
 def keys_of_experiments(
     connection: sqlite3.Connection, wanted: Iterable[int | str]
 ) -> dict[int | str, int]:
