@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+import tracestore
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 
 HEAD = """
@@ -185,6 +187,7 @@ def test_parent_and_children_of_a_fork_lose_and_double_nothing(tmp_path: pathlib
         def keep_recording():
             while not stop.is_set():
                 record(5, "busy thread")
+                time.sleep(0.002)  # not faster than the file: what is dropped then is another test's
         busy = threading.Thread(target=keep_recording)
         busy.start()
         import warnings
@@ -318,3 +321,169 @@ def test_a_program_whose_file_is_held_by_another_ends_in_time_and_says_so(
 
     assert took < 15
     assert stored(tmp_path) == {"before": 1}
+
+
+def _run_workers(tmp_path: pathlib.Path, main: str, *, code: int = 0) -> None:
+    """Run a program whose workers, functions `work(number)`, record 50 traces each."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        HEAD.replace('if __name__ == "__main__":\n', "").replace(
+            "    tracestore.set", "tracestore.set"
+        )
+        + "\ndef work(number):\n    record(50, f'worker {number % 4}')\n    return number\n\n"
+        + 'if __name__ == "__main__":\n'
+        + textwrap.indent(textwrap.dedent(main), "    ")
+    )
+    environment = {**os.environ, "TRACESTORE_DB": str(tmp_path / "traces.db")}
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "traces.db")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=environment,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == code
+    with tracestore.open(tmp_path / "traces.db") as store:
+        store.count_traces()
+
+
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=needs_fork), "spawn"])
+def test_pools_that_are_terminated_lose_nothing_that_had_ended(
+    tmp_path: pathlib.Path, method: str
+) -> None:
+    """`with Pool()` ends its workers by SIGTERM, as soon as the last result is there."""
+    _run_workers(
+        tmp_path,
+        f"""
+        record(10, "parent")
+        with multiprocessing.get_context({method!r}).Pool(2) as pool:
+            assert sorted(pool.map(work, range(8))) == list(range(8))
+        record(10, "parent")
+        """,
+    )
+
+    expected = {f"worker {number}": 100 for number in range(4)}
+    assert stored(tmp_path) == {"parent": 20, **expected}
+
+
+@needs_fork
+def test_executors_and_workers_that_leave_by_os_exit_lose_nothing(tmp_path: pathlib.Path) -> None:
+    _run_workers(
+        tmp_path,
+        """
+        from concurrent.futures import ProcessPoolExecutor
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as executor:
+            assert sum(executor.map(work, range(4))) == 6
+        for number in range(4):
+            if os.fork() == 0:
+                work(number)
+                os._exit(0)
+            os.wait()
+        """,
+    )
+
+    assert stored(tmp_path) == {f"worker {number}": 100 for number in range(4)}
+
+
+@needs_fork
+def test_a_prefork_server_records_in_its_master_and_its_workers(tmp_path: pathlib.Path) -> None:
+    """As gunicorn --preload and celery do: the master has recorded, workers are replaced, then killed."""
+    _run_workers(
+        tmp_path,
+        """
+        record(20, "master")
+        workers = []
+        for generation in range(2):
+            for number in range(4):
+                reader, writer = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                    work(number)
+                    os.write(writer, b"done")
+                    time.sleep(60)
+                workers.append((pid, reader))
+            record(20, "master")
+            for pid, reader in workers:
+                assert os.read(reader, 4) == b"done"
+                os.kill(pid, signal.SIGTERM if generation else signal.SIGKILL)
+                os.waitpid(pid, 0)
+            workers.clear()
+        """,
+    )
+
+    expected = {f"worker {number}": 100 for number in range(4)}
+    assert stored(tmp_path) == {"master": 60, **expected}
+
+
+@needs_fork
+@pytest.mark.skipif(sys.platform != "linux", reason="a C library's fork by ctypes")
+def test_a_fork_by_c_code_that_runs_no_hooks_harms_nobody(tmp_path: pathlib.Path) -> None:
+    """As uWSGI's: the child inherits open connections and a writing thread that does not run."""
+    _run_workers(
+        tmp_path,
+        """
+        import ctypes
+        record(20, "parent")
+        tracestore.flush()
+        pid = ctypes.PyDLL(None).fork()
+        if pid == 0:
+            record(20, "child")
+            os._exit(0)
+        record(20, "parent")
+        assert os.waitpid(pid, 0)[1] == 0
+        record(20, "parent")
+        """,
+    )
+
+    assert stored(tmp_path) == {"parent": 60, "child": 20}
+
+
+def test_reloading_the_package_loses_and_doubles_nothing(tmp_path: pathlib.Path) -> None:
+    _run_workers(
+        tmp_path,
+        """
+        import importlib
+        record(20, "before")
+        for _ in range(3):
+            for name in ("tracestore.storage.writer", "tracestore.store", "tracestore.runtime", "tracestore"):
+                importlib.reload(sys.modules[name])
+            record(20, "between")
+        for name in [name for name in sys.modules if name.split(".")[0] == "tracestore"]:
+            del sys.modules[name]
+        import tracestore
+        record(20, "after")
+        """,
+    )
+
+    assert stored(tmp_path) == {"before": 20, "between": 60, "after": 20}
+
+
+@pytest.mark.slow
+def test_eight_processes_at_once_keep_two_thousand_traces_each(tmp_path: pathlib.Path) -> None:
+    """And reading goes on: no search waits longer than a second."""
+    program = tmp_path / "program.py"
+    program.write_text(HEAD + "    record(2000, sys.argv[2])\n")
+    path = str(tmp_path / "traces.db")
+    with tracestore.open(path) as store:
+        store.create_experiment("any")
+        store.flush()
+    processes = [
+        subprocess.Popen([sys.executable, str(program), path, f"p{n}"], stderr=subprocess.PIPE)
+        for n in range(8)
+    ]
+    waits = []
+    with tracestore.open(path, read_only=True) as store:
+        while any(process.poll() is None for process in processes):
+            start = time.monotonic()
+            store.search_traces(max_results=10)
+            waits.append(time.monotonic() - start)
+            time.sleep(0.01)
+    errors = [process.communicate(timeout=100)[1] for process in processes]
+
+    assert errors == [b""] * 8
+    assert stored(tmp_path) == {f"p{n}": 2000 for n in range(8)}
+    print(f"{len(waits)} searches meanwhile, the longest {max(waits) * 1000:.0f} ms")
+    assert max(waits) < 1.0

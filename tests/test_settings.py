@@ -36,8 +36,6 @@ BAD: dict[str, list[str]] = {
         "",
         "http://localhost:5000",
         "databricks",
-        "sqlite://",
-        "sqlite:///:memory:",
         "a\0b",
         "file:./mlruns",
     ],

@@ -20,7 +20,12 @@ _span_ids: list[str] = []
 _AHEAD = 256
 
 
+_process = os.getpid()
+
+
 def _reseed() -> None:
+    global _process  # noqa: PLW0603 - once a process
+    _process = os.getpid()
     _random.seed(os.urandom(32))
     _span_ids.clear()
 
@@ -46,6 +51,10 @@ def _new_span_ids() -> list[str]:
 
 def new_trace_id(time_ms: int) -> str:
     """Return `tr-` and 32 hex digits for a trace that starts at `time_ms`."""
+    if (
+        _process != os.getpid()
+    ):  # a fork by C code, as uWSGI's, runs no hooks: both would make the same ids
+        _reseed()
     return f"tr-{(time_ms & 0xFFFFFFFFFFFF) << 80 | _random.getrandbits(80):032x}"
 
 

@@ -101,6 +101,9 @@ def _experiment_id(text: str) -> str:
     return str(value)
 
 
+#: What stands for a store that leaves nothing behind.
+MEMORY = ":memory:"
+
 #: How a URI begins. Two letters at least: one is a drive of Windows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
@@ -117,7 +120,8 @@ def masked(uri: str) -> str:
 def path_of_uri(uri: str) -> str:
     """Return the file that `uri` names: a `sqlite:///path` URI or a plain path.
 
-    As in SQLAlchemy and MLflow three slashes precede a relative path and four an absolute one.
+    As in SQLAlchemy and MLflow three slashes precede a relative path and four an absolute one, and `sqlite://` is
+    ":memory:", a store that is gone when it is closed.
 
     Raises:
         InvalidArgumentError: Another kind of URI (`http://…`, `databricks`), or no file name.
@@ -125,11 +129,14 @@ def path_of_uri(uri: str) -> str:
     if uri.startswith("sqlite:"):
         path = uri.removeprefix("sqlite:").split("?", 1)[0]
         path = urllib.parse.unquote(path.removeprefix("///") if path.startswith("///") else "")
+        path = MEMORY if uri in ("sqlite://", "sqlite:///") else path
     elif _SCHEME.match(uri) or uri in ("databricks", "databricks-uc"):
         path = ""
     else:
         path = uri
-    if not path or path == ":memory:" or "\0" in path:
+    if path == MEMORY:
+        return path
+    if not path or "\0" in path:
         raise InvalidArgumentError(
             f"tracking URI {masked(uri)!r} names no file; tracestore records into one SQLite file, "
             "so pass sqlite:///path/to/traces.db or a plain path"

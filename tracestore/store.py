@@ -6,15 +6,12 @@ was recorded before in this process: they flush first, with a deadline.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import datetime as dt
 import itertools
 import os
 import sqlite3
-import sys
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -46,6 +43,8 @@ from tracestore.storage import (
     assessment_rows,
     experiment_rows,
     indexer,
+    memory,
+    processes,
     record_rows,
     trace_forms,
     trace_rows,
@@ -97,7 +96,8 @@ class Store:
     Any thread may use it. Close it with `close()`, or use it in a `with` block.
 
     Args:
-        path: The file; made, with its directory, at the first write.
+        path: The file; made, with its directory, at the first write. ":memory:" is a new store of its own that
+            is gone when it is closed, for tests.
         read_only: Never write. Nothing can be recorded, tagged or assessed then.
         queue_size: Spans that may wait for the writer.
         retry_timeout_s: How long a failing write is retried.
@@ -124,6 +124,9 @@ class Store:
         recorder: bool = True,
         durability: str = "process",
     ) -> None:
+        self._process_of_memory = os.getpid() if path == memory.NAME else None
+        if self._process_of_memory is not None:
+            path = memory.new_path()
         self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
         self.read_only = read_only
         #: Traces of this process that have not ended, by id.
@@ -142,11 +145,14 @@ class Store:
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
-        self.writer.on_start = _close_with_process_pool
+        self.writer.on_start = processes.close_with_process_pool
         self.writer.recorder = self._database.recorder
         self._looked_at = 0.0
+        self._paused = False
+        if self._database.recorder is not None:
+            self._database.recorder.on_foreign_process = self.start_anew
         self._made = False
-        _stores.add(self)
+        processes.stores.add(self)
 
     def _forget_written(self, spans: Sequence[Any]) -> None:
         for span in spans:
@@ -513,8 +519,8 @@ class Store:
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return a context manager that flushes and lends a reading connection."""
-        for store in list(_stores):
-            if store.path == self.path and not store.read_only:
+        for store in _stores_of(self.path):
+            if not store.read_only:
                 store.writer.flush(READ_FLUSH_S)
         self._take_over()
         there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
@@ -1270,11 +1276,13 @@ class Store:
         done = self.writer.close(timeout_s)
         self._database.leave_spool()
         self._database.close_readers()
+        if self._process_of_memory is not None:
+            memory.remove(self.path, self._process_of_memory)
         return done
 
     def pause(self) -> None:
         """Before a fork: have nothing open and no thread running."""
-        self.writer.pause(2.0)
+        self._paused = self.writer.pause(2.0)
         self._database.close_readers()
 
     def resume(self) -> None:
@@ -1282,8 +1290,12 @@ class Store:
         self.writer.resume()
 
     def start_anew(self) -> None:
-        """After a fork, in the child: what the parent had queued is the parent's."""
-        self._database.forget()
+        """After a fork, in the child: what the parent had queued is the parent's.
+
+        Where the parent's connections were open, because a write hung or C code forked, the child never opens the
+        file: what it records waits in its spool for another process.
+        """
+        self._database.forget(inherited=not self._paused)
         self.writer.reset()
         self.live.clear()  # what the parent has open, the parent ends
 
@@ -1433,59 +1445,13 @@ def repair(
     from tracestore.upkeep import repair  # noqa: PLC0415 - rarely needed
 
     source = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
-    if any(store.path == source and store._database.is_open for store in list(_stores)):  # noqa: SLF001 - of this module
+    if any(store._database.is_open for store in _stores_of(source)):  # noqa: SLF001 - of this module
         raise InvalidArgumentError(f"{source} is open in this process; close the store first")
     return repair.repair(source, new_path, progress)
 
 
-# ---------------------------------------------------------------------------- processes begin and end
-
-#: Every store of this process, so that reads see what another Store object of the same file has queued, and
-#: so that forks and the end of the process find them.
-_stores: weakref.WeakSet[Store] = weakref.WeakSet()
-
-#: How long the end of the process may wait for the writer, in seconds.
-EXIT_TIMEOUT_S = 5.0
-
-
-def _close_all() -> None:
-    for store in list(_stores):
-        store.close(EXIT_TIMEOUT_S)
-
-
-def _close_with_process_pool() -> None:
-    """Arrange for `_close_all` where `atexit` is not run: in children of multiprocessing.
-
-    They end by `os._exit` after their own finalizers (CPython up to 3.12, gh-83856).
-    """
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and _finalizer_of.get("pid") != os.getpid():
-        _finalizer_of["pid"] = os.getpid()
-        util.Finalize(None, _close_all, exitpriority=0)
-
-
-_finalizer_of: dict[str, int] = {}
-
-
-def _before_fork() -> None:
-    for store in list(_stores):
-        store.pause()
-
-
-def _after_fork_in_parent() -> None:
-    for store in list(_stores):
-        store.resume()
-
-
-def _after_fork_in_child() -> None:
-    for store in list(_stores):
-        store.start_anew()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+def _stores_of(path: str) -> list[Store]:
+    """Return this process's stores of one file: reads see what another one of them has queued."""
+    return [
+        store for store in list(processes.stores) if isinstance(store, Store) and store.path == path
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import pathlib
 import sqlite3
@@ -23,7 +24,9 @@ from tracestore.errors import (
     StoreError,
     TracestoreError,
 )
-from tracestore.storage import planted, schema
+from tracestore.storage import filesystem, planted, schema
+
+log = logging.getLogger("tracestore")
 
 #: How long a statement waits for a lock that another process holds, in seconds. Short, because nothing
 #: interrupts SQLite's own waiting; the writer tries again for much longer.
@@ -66,13 +69,16 @@ def open_for_writing(path: str) -> sqlite3.Connection:
             _checked_version(path)  # all of the schema is known only now
         connection = _connect(path, "rw")
         try:
+            mode = _journal_mode(path)
             if version is None:
-                _create_schema(connection)
+                _create_schema(connection, mode)
+            else:
+                connection.execute(f"PRAGMA journal_mode = {mode}")
             for pragma in PRAGMAS:
                 connection.execute(pragma)
-            connection.execute(
-                "PRAGMA wal_autocheckpoint = 0"
-            )  # only with the ticket, see ticket.py
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # only with the ticket: ticket.py
+            if mode != "WAL":
+                connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             connection.close()
             raise
@@ -269,11 +275,31 @@ def _refuse_planted(connection: sqlite3.Connection, path: str, version: int) -> 
         )
 
 
-def _create_schema(connection: sqlite3.Connection) -> None:
+def _journal_mode(path: str) -> str:
+    """Return the journal that is safe where the file stands: on network file systems no WAL."""
+    kind = filesystem.remote_kind(path)
+    if kind is None:
+        return "WAL"
+    if path not in _remote:
+        _remote.add(path)
+        log.warning(
+            "%s is on a network file system (%s): it is written without a write-ahead log and without a spool, "
+            "which is slower and keeps less of a killed process. Record into a local file",
+            path,
+            kind,
+        )
+    return "TRUNCATE"
+
+
+#: Stores on network file systems that were reported.
+_remote: set[str] = set()
+
+
+def _create_schema(connection: sqlite3.Connection, journal_mode: str) -> None:
     """Make an empty file a store; another process may do the same at the same moment."""
     connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA journal_mode = {journal_mode}")
     with transaction(connection):
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             for statement in schema.statements():

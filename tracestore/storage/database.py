@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from tracestore.errors import ForeignFileError, NewerFileError, ReadOnlyError
+from tracestore.errors import ForeignFileError, NewerFileError, ReadOnlyError, StoreError
 from tracestore.storage import connection as connections
-from tracestore.storage import indexer, record_rows, recovery
+from tracestore.storage import filesystem, indexer, record_rows, recovery
 from tracestore.storage.connection import (
     identity,
     is_lasting,
@@ -50,6 +50,10 @@ class TraceSource(Protocol):
 
     def snapshot(self) -> record_rows.TraceRecord:
         """Return the trace as a whole as it stands."""
+
+
+class InheritedError(StoreError):
+    """The file was open across a fork."""
 
 
 def _told_apart(
@@ -104,10 +108,12 @@ class Database:
         self._ticket = Ticket(path)
         self._checkpoint_at = 0.0
         self._refused = False
+        self._inherited = False
         self._unsynced_since: float | None = None
         self._synced_at = 0.0
         #: What keeps ended traces until they are written; None: only the queue does.
-        self.recorder = Recorder(path) if record and not read_only else None
+        record = record and not read_only and filesystem.remote_kind(path) is None
+        self.recorder = Recorder(path) if record else None
         #: Whether what `flush` acknowledges must be on the disk.
         self.outlives_power_cut = outlives_power_cut
         #: Whether the next write first takes over what dead processes left.
@@ -158,6 +164,12 @@ class Database:
         """
         if self.read_only:
             raise ReadOnlyError(f"{self.path} was opened with read_only=True")
+        if self._inherited:
+            raise InheritedError(
+                f"{self.path} was open when this process was forked, and can't be written by it; what is "
+                "recorded waits in the spool for the next process that opens the store. Fork earlier, or "
+                "start workers by `spawn`"
+            )
         with translated_errors(self.path):
             connections.make_directory(self.path)
             with self._ticket.held(connections.BUSY_TIMEOUT_S):
@@ -254,7 +266,7 @@ class Database:
     @staticmethod
     def is_lasting(error: BaseException) -> bool:
         """Whether the file itself is refused; see `connection.is_lasting`."""
-        return is_lasting(error)
+        return isinstance(error, InheritedError) or is_lasting(error)
 
     @staticmethod
     def size_bytes(record: TraceSource | Kept | record_rows.SpanRecord) -> int:
@@ -348,8 +360,13 @@ class Database:
         """Whether dead processes left records that are not in the file."""
         return bool(recovery.left_behind(self.path))
 
-    def forget(self) -> None:
-        """In the child of a fork: leave every handle alone for ever; closing one would harm the parent."""
+    def forget(self, *, inherited: bool) -> None:
+        """In the child of a fork: leave every handle alone for ever; closing one would harm the parent.
+
+        Where connections were open (`inherited`), SQLite's idea of the locks is the parent's for ever: the child
+        must not write to the file at all.
+        """
+        self._inherited = self._inherited or (inherited and self._writer is not None)
         _LEFT_ALONE.append((self._writer, self._readers))
         self._process = os.getpid()
         self._writer = None

@@ -22,7 +22,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -169,6 +169,8 @@ class Recorder:
 
     def __init__(self, path: str) -> None:
         self.folder = path + SUFFIX
+        #: Called on the first record after a fork by C code, which runs no hooks.
+        self.on_foreign_process: Callable[[], None] = lambda: None
         self._reset()
 
     def _reset(self) -> None:
@@ -190,7 +192,8 @@ class Recorder:
             draft: The trace as a whole; what is derived from spans may be missing.
             spans: Those of its spans that the store may not hold yet.
         """
-        if self._process != os.getpid():  # a fork that no hook told of: the file is the parent's
+        if self._process != os.getpid():  # a fork that no hook told of: the files are the parent's
+            self.on_foreign_process()
             self.forget()
         try:
             segment, number = self._next()

@@ -321,11 +321,14 @@ class Writer:
         thread.join(timeout_s)
         return not thread.is_alive()
 
-    def pause(self, timeout_s: float) -> None:
-        """Before a fork: stop, and let no thread start until `resume` (or `reset` in the child)."""
+    def pause(self, timeout_s: float) -> bool:
+        """Before a fork: stop, and let no thread start until `resume` (or `reset` in the child).
+
+        False where a write was not done in time: the connection is open still.
+        """
         self._starting.acquire(timeout=timeout_s)
         self._pausing = True  # what is queued can wait: only the batch in hand is finished
-        self.stop(timeout_s)
+        return self.stop(timeout_s)
 
     def resume(self) -> None:
         """After a fork, in the parent: go on with what was queued meanwhile."""
