@@ -47,7 +47,16 @@ COMMANDS = {
     "sessions": _Command("Look", "sessions", "List sessions, the one with the newest trace first."),
     "diff": _Command("Look", "diff", "Say what differs between two traces."),
     "count": _Command("Look", "search", "Count the traces that meet a filter."),
-    "stats": _Command("Look", "stats", "Say what is in the file."),
+    "stats": _Command("Look", "stats", "Say what is in the file, and how it went."),
+    "metrics": _Command(
+        "Look", "questions", "Compute figures over all traces, by group and by time."
+    ),
+    "compare": _Command(
+        "Look", "questions", "Compare versions, environments or flags side by side."
+    ),
+    "correlate": _Command(
+        "Look", "questions", "Say what distinguishes the traces that meet a filter."
+    ),
     "explain": _Command("Look", "search", "Say how a search would run."),
     "import": _Command("Change", "importing", "Read another program's traces into the store."),
     "tag": _Command("Change", "change", "Set a tag of a trace."),
@@ -57,7 +66,7 @@ COMMANDS = {
     "extract": _Command("Upkeep", "copies", "Copy traces that meet a filter into a new file."),
     "merge": _Command("Upkeep", "copies", "Take the traces of another store into this one."),
     "vacuum": _Command("Upkeep", "copies", "Give back what the file does not need."),
-    "check": _Command("Upkeep", "check", "Check the file: pages, rows, JSON and indexes."),
+    "check": _Command("Upkeep", "check", "Check the file, or conditions such as 'p95 < 3s'."),
     "repair": _Command("Upkeep", "repair", "Save what a damaged file still holds."),
     "prune": _Command(
         "Upkeep", "prune", "Delete traces that are old or too many, the oldest first."

@@ -1,37 +1,102 @@
-"""`tracestore stats`: what is in the file."""
+"""`tracestore stats`: what is in the file, and how what it holds went: the page of an operator."""
 
 from __future__ import annotations
 
+import pathlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from tracestore.answers import Answer
 from tracestore.cli import options, streams, terminal
-from tracestore.cli.terminal import safe
+from tracestore.cli.questions import filter_options, since
+from tracestore.cli.terminal import heading, safe, safe_block
 from tracestore.cli.traces import STATE_STYLES
+from tracestore.display.escape import escape
+from tracestore.display.markup import Markup, element, join
 from tracestore.display.units import count_text, size_text, time_text
 from tracestore.entities import ViewType
+from tracestore.figures.moments import instant_ms
+from tracestore.figures.overview import overview
 from tracestore.store import Store
 
 #: States that a trace can have, in the order they are shown.
 _STATES = ("OK", "ERROR", "IN_PROGRESS")
 
 
-@click.command(epilog=options.examples("tracestore stats", "tracestore stats --json | jq .traces"))
+@click.command(
+    epilog=options.examples(
+        "tracestore stats",
+        "tracestore stats --last 7d --filter \"tags.environment = 'production'\"",
+        "tracestore stats --last 30d --html stats.html",
+        "tracestore stats --json | jq .traces",
+    )
+)
+@filter_options
+@click.option(
+    "--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page with charts."
+)
 @options.json_option
 @options.db_option
-def stats(as_json: bool, path: str) -> None:
-    """Say what is in the file.
+def stats(
+    filter_string: str | None,
+    last: str | None,
+    experiment: str | None,
+    html: str | None,
+    as_json: bool,
+    path: str,
+) -> None:
+    """Say what is in the file, and how it went.
 
-    How many traces, spans and assessments, in which states and experiments, and from when to when.
+    How many traces, spans and assessments, in which states and experiments, and from when to when; then volume,
+    errors, latency, tokens and cost, over time, by version, name, user, session and model; the slowest and the
+    failing spans. Times are UTC.
     """
-    facts = _facts(options.open_store(path))
+    store = options.open_store(path)
+    facts = _facts(store)
+    sections = _sections(store, filter_string, last, options.experiment_ids(store, experiment))
+    if html is not None:
+        _write_page(html, path, list(sections))
+        return
     if as_json:
-        streams.write_json(facts)
-    else:
-        terminal.console().print(_table(facts))
+        rows = {answer.title: answer.to_dicts() for answer in sections}
+        streams.write_json({**facts, "sections": rows})
+        return
+    console = terminal.console()
+    console.print(_table(facts))
+    for answer in sections:  # each as soon as it is there
+        console.print()
+        console.print(heading(answer.title))
+        console.print(safe_block(answer.to_text()), soft_wrap=True)
+
+
+def _sections(
+    store: Store, filter_string: str | None, last: str | None, ids: list[str] | None
+) -> Iterator[Answer]:
+    asked = {"filter_string": filter_string, "start": since(last), "experiment_ids": ids}
+    extent = [_extreme(store, order, filter_string, ids) for order in ("ASC", "DESC")]
+    if extent[0] is None or extent[1] is None:
+        return iter(())
+    start_ms = instant_ms(asked["start"], "start")
+    first_ms = extent[0] if start_ms is None else max(start_ms, extent[0])
+    return overview(store.metrics, asked, (first_ms, extent[1]))
+
+
+def _write_page(file: str, path: str, sections: Sequence[Answer]) -> None:
+    title = f"Statistics of {path}"
+    body = join([element("h1", "", title), *(Markup(answer.to_html()) for answer in sections)])
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title>"
+        "<style>body{color-scheme:light dark;background:light-dark(#fff,#14171c);"
+        "color:light-dark(#1d2329,#e3e7ec);font:14px system-ui,sans-serif;margin:24px}</style>"
+        f"</head><body>{body}</body></html>"
+    )
+    pathlib.Path(file).write_text(page, encoding="utf-8")
+    click.echo(f"{len(sections)} sections: {file}")
 
 
 def _facts(store: Store) -> dict[str, Any]:
@@ -52,9 +117,13 @@ def _facts(store: Store) -> dict[str, Any]:
     }
 
 
-def _extreme(store: Store, direction: str) -> int | None:
+def _extreme(
+    store: Store, direction: str, filter_string: str | None = None, ids: list[str] | None = None
+) -> int | None:
     order = [f"timestamp_ms {direction}"]
-    found = store.search_traces(max_results=1, order_by=order, include_spans=False)
+    found = store.search_traces(
+        filter_string, experiment_ids=ids, max_results=1, order_by=order, include_spans=False
+    )
     return found[0].info.request_time if found else None
 
 

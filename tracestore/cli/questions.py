@@ -1,0 +1,177 @@
+"""`tracestore metrics`, `compare` and `correlate`: questions about many traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from tracestore.answers import Answer
+from tracestore.cli import options, streams, terminal
+from tracestore.cli.terminal import safe_block
+from tracestore.errors import InvalidArgumentError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILTER = click.option("--filter", "filter_string", metavar="FILTER", help="Only these traces.")
+_LAST = click.option("--last", metavar="LENGTH", help="Only traces of the last 30m, 1h, 7d, …")
+_CSV = click.option("--csv", "as_csv", is_flag=True, help="Write CSV.")
+
+
+def filter_options(function: F) -> F:
+    """Give a command `--filter`, `--last` and `--experiment`."""
+    return _FILTER(_LAST(options.experiment_option(function)))
+
+
+def since(last: str | None) -> str | None:
+    """Return when the last so long began, as a moment of the filter language.
+
+    Raises:
+        InvalidArgumentError: It is no length of time.
+    """
+    if last is None:
+        return None
+    number = last.strip().rstrip("smhdu")
+    if not number.replace(".", "", 1).isdigit() or number == last.strip():
+        raise InvalidArgumentError(
+            f"--last is {last!r}; write a length of time such as 30m, 1h, 7d"
+        )
+    return f"now() - {last.strip()}"
+
+
+def write(answer: Answer, *, as_json: bool, as_csv: bool = False) -> None:
+    """Write an answer as JSON, CSV or a table."""
+    if as_json:
+        streams.write_json({"rows": answer.to_dicts(), "notes": list(answer.notes)})
+    elif as_csv:
+        click.echo(answer.to_csv(), nl=False)
+    else:
+        terminal.console().print(safe_block(answer.to_text()), soft_wrap=True)
+
+
+@click.command(
+    epilog=options.examples(
+        "tracestore metrics",
+        "tracestore metrics count error_rate p95 --by tags.app_version",
+        "tracestore metrics count 'mean(feedback.score)' --every 1d --zone Europe/Berlin --csv",
+        "tracestore metrics tokens_total cost --by span.model --last 7d",
+    )
+)
+@click.argument("names", metavar="[METRIC]...", nargs=-1)
+@click.option("--by", metavar="FIELD", multiple=True, help="Group by; may be given several times.")
+@click.option("--every", metavar="LENGTH", help="A row for each 15m, 1h, 1d, 1w.")
+@click.option("--zone", metavar="NAME", help="Time zone of days and times. Default: UTC.")
+@click.option("--order-by", metavar="COLUMN [ASC|DESC]")
+@click.option("-n", "--max-results", type=click.IntRange(min=1))
+@filter_options
+@_CSV
+@options.json_option
+@options.db_option
+def metrics(
+    names: tuple[str, ...],
+    by: tuple[str, ...],
+    every: str | None,
+    zone: str | None,
+    order_by: str | None,
+    max_results: int | None,
+    filter_string: str | None,
+    last: str | None,
+    experiment: str | None,
+    as_csv: bool,
+    as_json: bool,
+    path: str,
+) -> None:
+    """Compute figures over all traces, by group and by time.
+
+    METRIC is count, error_rate, p95, tokens_total, cost, 'mean(feedback.score)', …: the README lists them.
+    """
+    store = options.open_store(path)
+    answer = store.metrics(
+        names,
+        filter_string,
+        by,
+        every,
+        zone=zone,
+        start=since(last),
+        experiment_ids=options.experiment_ids(store, experiment),
+        order_by=order_by,
+        max_results=max_results,
+    )
+    write(answer, as_json=as_json, as_csv=as_csv)
+
+
+@click.command(
+    epilog=options.examples(
+        "tracestore compare tags.app_version",
+        "tracestore compare tags.environment error_rate p95 --baseline production --last 7d",
+    )
+)
+@click.argument("field")
+@click.argument("names", metavar="[METRIC]...", nargs=-1)
+@click.option("--baseline", metavar="VALUE", help="Compare with this group. Default: the first.")
+@filter_options
+@_CSV
+@options.json_option
+@options.db_option
+def compare(
+    field: str,
+    names: tuple[str, ...],
+    baseline: str | None,
+    filter_string: str | None,
+    last: str | None,
+    experiment: str | None,
+    as_csv: bool,
+    as_json: bool,
+    path: str,
+) -> None:
+    """Compare versions, environments or flags side by side.
+
+    Each difference comes with its 95 % interval, and a sentence that says whether it can be told from chance.
+    """
+    store = options.open_store(path)
+    answer = store.compare(
+        field,
+        names,
+        filter_string,
+        baseline=baseline,
+        start=since(last),
+        experiment_ids=options.experiment_ids(store, experiment),
+    )
+    write(answer, as_json=as_json, as_csv=as_csv)
+
+
+@click.command(
+    epilog=options.examples(
+        "tracestore correlate \"status = 'ERROR'\"",
+        'tracestore correlate "duration > 5s" --within "tags.environment = \'production\'"',
+    )
+)
+@click.argument("filter_string", metavar="FILTER")
+@click.option("--within", metavar="FILTER", help="Only look at traces that meet this filter too.")
+@click.option("-n", "--max-results", type=click.IntRange(min=1), default=20, show_default=True)
+@options.experiment_option
+@_CSV
+@options.json_option
+@options.db_option
+def correlate(
+    filter_string: str,
+    within: str | None,
+    max_results: int,
+    experiment: str | None,
+    as_csv: bool,
+    as_json: bool,
+    path: str,
+) -> None:
+    """Say what distinguishes the traces that meet a filter.
+
+    Tags, metadata, names, spans, attributes and assessments that they have more often than all others.
+    """
+    store = options.open_store(path)
+    answer = store.correlate(
+        filter_string,
+        within=within,
+        max_results=max_results,
+        experiment_ids=options.experiment_ids(store, experiment),
+    )
+    write(answer, as_json=as_json, as_csv=as_csv)
