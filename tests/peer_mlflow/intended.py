@@ -154,6 +154,33 @@ INTENDED: tuple[Intended, ...] = (
         "text comes back as text",
     ),
     Intended(
+        "ratio-typo", r"switches\.a_ratio_that_is_none", "a sampling ratio that is no number switches tracing off, silently",
+        "a warning, and the default",
+    ),
+    Intended(
+        "failing-processor", r"switches\.a_processor_that_fails", "a span whose processor fails is kept as it was",
+        "without its contents: a processor that was to redact them must not leak them by failing",
+    ),
+    Intended(
+        "trace-flags", r"switches\.headers \| parts/3", "trace flags 03 of W3C's second level", "01: sampled",
+    ),
+    Intended(
+        "errors-of-arguments", r"clients\.older_keywords \| both|searches\.of_other_experiments \| both|switches\.chat_tools \| no list",
+        "TypeError, ValueError or BAD_REQUEST for arguments that don't fit", "one error for all, which is an MlflowException and a ValueError",
+    ),
+    Intended(
+        "representation", r"entities\.representations", "spans show no names when printed", "they do",
+    ),
+    Intended(
+        "start-time-attribute", r"entities\.a_span_as_a_dictionary \| attributes", "a start that was given is also an attribute",
+        "it is the span's start and nothing else",
+    ),
+    Intended(
+        "dictionary-details", r"assessments\.entities_as_dictionaries|assessments\.sources \| CODE None|entities\.trace_infos_by_hand",
+        "empty fields are left out or empty texts, whole seconds have no decimals, a source id may be None",
+        "what MLflow reads too: always three decimals, `default` as the source",
+    ),
+    Intended(
         "client-in-a-span", r"clients\.inside_a_span", "`start_trace` is refused inside a span", "it starts a trace of its own",
     ),
 )  # fmt: skip

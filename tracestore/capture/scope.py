@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from tracestore.capture.span import (
     RemoteParent,
     current,
     last_trace_id,
+    log,
     moment_ns,
     outside,
 )
@@ -149,6 +151,9 @@ def start(
             start_time_ns = moment_ns(start_time_ns, f"start_time_ns of span {name!r}")
         if parent is not None:
             span = LiveSpan(parent.trace, parent, text_of(name), clean_type(span_type))
+            for option in ("experiment_id", "run_id"):
+                if getattr(options, option) is not None:
+                    _warn_of_nested(option, span.name)
         else:
             trace = new_trace(options, root or {})
             if trace is None:
@@ -163,6 +168,12 @@ def start(
         runtime.failed("a span", error)
         return NO_OP  # type: ignore[return-value]  # it takes every call of a LiveSpan
     return span
+
+
+@functools.lru_cache(maxsize=64)  # said once of each name: a nested call may be in a loop
+def _warn_of_nested(option: str, name: str) -> None:
+    what = "trace_destination" if option == "experiment_id" else option
+    log.warning("%s of span %r is ignored: it is not the root of its trace", what, name)
 
 
 def new_trace(
