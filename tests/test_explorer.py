@@ -155,13 +155,8 @@ def test_the_widget_answers_with_messages_and_compresses_long_ones(
     sent: list[tuple[Any, Any]] = []
     monkeypatch.setattr(made, "send", lambda content, buffers=None: sent.append((content, buffers)))
 
-    for number, request in enumerate(
-        (
-            {"verb": "search", "filter": "tags.n = '1'", "order_by": [], "page": None},
-            {"verb": "search", "filter": "", "order_by": [], "page": None},
-            {"verb": "search", "filter": "tags.n =", "order_by": [], "page": None},
-        )
-    ):
+    for number, typed in enumerate(("tags.n = '1'", "", "tags.n =")):
+        request: dict[str, Any] = {"verb": "search", "filter": typed, "order_by": [], "page": None}
         made._handle_custom_msg({"number": number, **request}, [])
     made._handle_custom_msg("no request", [])
 

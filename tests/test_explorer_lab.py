@@ -42,8 +42,8 @@ def running_lab(folder: pathlib.Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    places += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
+    places = [f"JUPYTER_{place}_DIR" for place in ("CONFIG", "DATA", "RUNTIME")]
+    places += ["JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"]
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
@@ -80,9 +80,10 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 def write_notebook(path: pathlib.Path) -> None:
     make: Any = nbformat.v4  # it has no types
+    write: Any = nbformat.writes
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = make.new_notebook(cells=[make.new_code_cell(_CELL)], metadata={"kernelspec": kernel})
-    path.write_text(nbformat.writes(notebook), "utf-8")
+    path.write_text(write(notebook), "utf-8")
 
 
 def run_cell(page: Page, address: str) -> None:

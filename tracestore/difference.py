@@ -90,12 +90,10 @@ class SpanPair:
 
     def text_difference(self, name: str) -> list[str]:
         """Return the lines of "inputs", "outputs" or "attributes" that differ, marked "- " and "+ "."""
-        sides = [_lines(_compared(span, name)) if span else [] for span in (self.a, self.b)]
-        return [
-            line
-            for line in difflib.ndiff(*(side[:_MAX_LINES] for side in sides))
-            if line[0] in "-+"
-        ]
+        first, second = (
+            _lines(_compared(span, name))[:_MAX_LINES] if span else [] for span in (self.a, self.b)
+        )
+        return [line for line in difflib.ndiff(first, second) if line[0] in "-+"]
 
 
 _MAX_LINES = 400  # difflib takes quadratic time
