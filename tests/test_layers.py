@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runtime",),
     ("capture",),
     ("otlp",),
-    ("explorer",),
+    ("explorer", "following", "notebook"),
     ("client", "evaluation", "exceptions", "tracing", "openai", "otel", "viewing"),
     ("importing", "autologging", "tracking"),
     (

@@ -10,6 +10,7 @@ import contextvars
 import logging
 import os
 import threading
+from collections import deque
 from typing import Any
 
 from tracestore import settings as settings_
@@ -42,8 +43,8 @@ class Runtime:
         self._model_metadata: dict[str, str] | None = None
         #: The experiment that new traces go to, whichever is the active one.
         self.destination: int | None = None
-        #: Whether a notebook shows the traces of the cell that has just run.
-        self.notebook_display = True
+        #: Ids of the traces that the notebook's cell has ended, the last ones; None while they are not shown.
+        self.ended_traces: deque[str] | None = None
         #: False while tracing is switched off.
         self.enabled = True
         #: The id of the trace whose root ended last, in any thread.
@@ -130,9 +131,9 @@ class Runtime:
         return self._model_metadata
 
     def reset_tracing(self) -> None:
-        """Switch recording and its display on and forget destinations; the store and the settings stay."""
-        self.destination = None
-        self.enabled = self.notebook_display = True
+        """Switch recording on, its display off and forget destinations; the store and the settings stay."""
+        self.destination = self.ended_traces = None
+        self.enabled = True
         local_destination.set(None)
 
     def reset(self) -> None:

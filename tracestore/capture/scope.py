@@ -218,6 +218,8 @@ def _trace_ended(trace: LiveTrace) -> None:
     """Remember the trace as the last one; where writing is not asynchronous, wait for it."""
     runtime.last_trace_id = trace.trace_id
     last_trace_id.set(trace.trace_id)
+    if runtime.ended_traces is not None:
+        runtime.ended_traces.append(trace.trace_id)
     if not runtime.settings.async_logging:
         trace.writer.flush()
 

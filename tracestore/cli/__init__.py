@@ -45,6 +45,8 @@ COMMANDS = {
     "show": _Command("Look", "show", "Show one trace: its spans, errors and assessments."),
     "view": _Command("Look", "view", "Open traces in the browser, as one file without a server."),
     "sessions": _Command("Look", "sessions", "List sessions, the one with the newest trace first."),
+    "tail": _Command("Look", "tail", "Follow traces as they end, from any process."),
+    "top": _Command("Look", "top", "Rank names: slowest, most failing, most expensive."),
     "diff": _Command("Look", "diff", "Say what differs between two traces."),
     "count": _Command("Look", "search", "Count the traces that meet a filter."),
     "stats": _Command("Look", "stats", "Say what is in the file, and how it went."),

@@ -52,14 +52,22 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
     return "".join(_STAND_IN_OF.get(character, "?") for character in wrong), error.end
 
 
+def write_json_line(value: Any) -> None:
+    """Write one JSON document on a line of its own, as `write_json` does."""
+    click.echo(_BEYOND_ASCII.sub(_escaped, json.dumps(value, ensure_ascii=not _is_utf8())))
+
+
+def _is_utf8() -> bool:
+    return codecs.lookup(getattr(sys.stdout, "encoding", None) or "ascii").name == "utf-8"
+
+
 def write_json(value: Any) -> None:
     r"""Write one JSON document, indented.
 
     Characters that are not printable, which could hide or reorder text on a terminal, are written as
     `\u…` escapes; so is all but ASCII where the output is not UTF-8. Either way the values are the same.
     """
-    is_utf8 = codecs.lookup(getattr(sys.stdout, "encoding", None) or "ascii").name == "utf-8"
-    text = json.dumps(value, ensure_ascii=not is_utf8, indent=2)
+    text = json.dumps(value, ensure_ascii=not _is_utf8(), indent=2)
     click.echo(_BEYOND_ASCII.sub(_escaped, text))
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tracestore import notebook
 from tracestore.capture.fluent import disable, enable
 from tracestore.capture.processing import PROCESSORS, configure
 from tracestore.capture.propagation import (
@@ -72,21 +73,25 @@ def set_destination(destination: TraceLocationBase, *, context_local: bool = Fal
 
 
 def enable_notebook_display() -> None:
-    """Have a notebook show the traces that the cell has made, as is the default.
+    """Have a notebook show the traces that a cell has made, once, below what the cell shows itself.
+
+    One trace is shown as a waterfall, several as a table of the last ten. They become part of the notebook's
+    file, so this is off until it is called; MLflow, which shows a frame of its server, does so with a tracking
+    server only. Does nothing outside IPython.
 
     Example:
         >>> enable_notebook_display()
     """
-    runtime.notebook_display = True
+    notebook.enable()
 
 
 def disable_notebook_display() -> None:
-    """Have a notebook show only traces that are a cell's value.
+    """Have a notebook show only traces that are a cell's value, as is the default.
 
     Example:
         >>> disable_notebook_display()
     """
-    runtime.notebook_display = False
+    notebook.disable()
 
 
 def set_span_chat_tools(span: LiveSpan | NoOpSpan, tools: Sequence[Mapping[str, Any]]) -> None:
