@@ -240,13 +240,16 @@ def test_span_is_no_dictionary_and_says_what_to_do(recording: Store) -> None:
         span["name"]
     with pytest.raises(AttributeError, match="no dictionary"):
         span.get("name")
-    with pytest.raises(AttributeError, match="'nonsense'"):
-        span.nonsense  # noqa: B018
     with pytest.raises(TypeError):
         list(span)
     with pytest.raises(TypeError):
         "name" in span  # noqa: B015
     assert not hasattr(span, "get")
+
+
+def test_attributes_of_a_span_are_not_slowed_down() -> None:
+    """A class with `__getattr__` loses CPython's fast way to its slots: 0.6 µs of 2 for each span."""
+    assert not hasattr(LiveSpan, "__getattr__")
 
 
 def test_span_is_copied_and_pickled(recording: Store) -> None:

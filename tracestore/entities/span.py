@@ -321,9 +321,10 @@ class Span:
             f"a span is no dictionary: read {key!r} with span.get_attribute(), or use span.to_dict()"
         )
 
-    def __getattr__(self, name: str) -> NoReturn:
-        hint = "; a span is no dictionary: use span.get_attribute(key)" if name == "get" else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+    @property
+    def get(self) -> NoReturn:
+        """Say that a span is no dictionary. (`__getattr__` would make every attribute of a span slower.)"""
+        raise AttributeError("a span is no dictionary and has no get(): use span.get_attribute()")
 
 
 def _json_text(value: object) -> str:
