@@ -1,21 +1,26 @@
 """What a person reads of a trace in a list: the last user message, the assistant's answer, or the JSON.
 
-Pure functions of JSON text. Called on the writing thread.
+Pure functions of JSON text. Called on the writing thread. Knows the shapes of chats (`summary/chats.py`), and that
+a list is no place for an image: what is encoded in base64 is left out.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import msgspec
 
 from tracestore.encoding import clean_text
+from tracestore.summary.chats import chat_text
 
 #: Characters of a preview at most, an ellipsis of three dots included. Source: MLflow 3.
 MAX_CHARACTERS = 1000
 
 #: Text larger than this is not searched for a chat, in characters.
 _MAX_DECODED = 4 * 1024 * 1024
+
+#: What every shape of a chat has one of.
+_MARKS = ('"content', '"parts"', '"generations"', '"input"', '"finish_reason"')
 
 
 def request_preview(inputs: str | None) -> str | None:
@@ -31,53 +36,31 @@ def response_preview(outputs: str | None) -> str | None:
 def _preview(text: str | None, role: str) -> str | None:
     if text is None:
         return None
-    shown = text
-    if '"content"' in text and len(text) <= _MAX_DECODED:
-        shown = _chat_text(msgspec.json.decode(text), role) or text
-    return cut(shown)
+    return cut(_chat(text, role) or _without_base64(text))
+
+
+def _chat(text: str, role: str) -> str | None:
+    if len(text) > _MAX_DECODED or not any(mark in text for mark in _MARKS):
+        return None
+    try:
+        return chat_text(msgspec.json.decode(text), role)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # of a file that is not ours
+        return None
+
+
+#: A data URI, and base64 under the names that OpenAI, Anthropic and Gemini use for it.
+_BASE64 = re.compile(
+    r'(data:[\w.+-]+/[\w.+-]+;base64,|"(?:data|b64_json|bytes)"\s*:\s*")[\w+/=-]{64,}', re.ASCII
+)
+
+
+def _without_base64(text: str) -> str:
+    if "base64" not in text and '"data"' not in text and '"b64_json"' not in text:
+        return text
+    return _BASE64.sub(r"\1…", text[:_MAX_DECODED])
 
 
 def cut(text: str) -> str:
     """Return `text` in at most MAX_CHARACTERS characters, the last three dots if there was more."""
     text = clean_text(text)
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 3] + "..."
-
-
-def _chat_text(value: Any, role: str) -> str | None:
-    """Return the last message of `role` (or the last of any) where `value` is shaped like a chat."""
-    messages = _messages(value, depth=3)
-    texts = [(message.get("role"), _content(message)) for message in messages]
-    texts = [(who, text) for who, text in texts if text]
-    chosen = [text for who, text in texts if who == role] or [text for _, text in texts]
-    return chosen[-1] if chosen else None
-
-
-def _messages(value: Any, depth: int) -> list[dict[str, Any]]:
-    """Find the list of messages in the shapes that chat APIs use."""
-    if isinstance(value, list):
-        found = [item for item in value if isinstance(item, dict) and "content" in item]
-        return found if len(found) == len(value) else []
-    if not isinstance(value, dict) or depth == 0:
-        return []
-    choices = value.get("choices")
-    if isinstance(choices, list):
-        return [
-            c["message"]
-            for c in choices
-            if isinstance(c, dict) and isinstance(c.get("message"), dict)
-        ]
-    for key in ("messages", "input", "output", "request"):
-        if key in value and (found := _messages(value[key], depth - 1)):
-            return found
-    return [value] if "role" in value and "content" in value else []
-
-
-def _content(message: dict[str, Any]) -> str | None:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        for part in content:
-            if isinstance(part, dict) and isinstance(part.get("text"), str):
-                return str(part["text"])
-    return None
