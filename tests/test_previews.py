@@ -267,10 +267,28 @@ def test_previews_that_are_given_win_and_none_are_none(recording: Store) -> None
     assert (info.request_preview, info.response_preview) == ("mine", None)
 
 
-KEYS = (
-    "messages role content parts type text choices message input output kwargs id tool_calls function "
-    "candidates generations functionCall inline_data model finish_reason"
-).split()
+KEYS = [
+    "messages",
+    "role",
+    "content",
+    "parts",
+    "type",
+    "text",
+    "choices",
+    "message",
+    "input",
+    "output",
+    "kwargs",
+    "id",
+    "tool_calls",
+    "function",
+    "candidates",
+    "generations",
+    "functionCall",
+    "inline_data",
+    "model",
+    "finish_reason",
+]
 ROLES = ["user", "assistant", "human", "tool_use", "image"]
 
 NESTED = st.recursive(
