@@ -141,8 +141,9 @@ def _message(item: dict[str, Any]) -> _Message | None:
         name = path[-1] if isinstance(path, list) and path else None
         item = {"role": inner.get("type", name), **inner}
     role = item.get("role")
-    if role is None and item.get("type") in _ROLES:
-        role = item.get("type")
+    kind = item.get("type")
+    if role is None and isinstance(kind, str) and kind in _ROLES:
+        role = kind
     if not isinstance(role, str) or not ("content" in item or "parts" in item):
         return None
     content = item["content"] if "content" in item else item["parts"]
