@@ -15,7 +15,7 @@ from tracestore.store import Store
 
 @pytest.fixture
 def shell(recording: Store) -> Iterator[InteractiveShell]:
-    made: Any = InteractiveShell.instance()  # type: ignore[no-untyped-call]
+    made: Any = InteractiveShell.instance()
     made.user_ns["mlflow"] = tracestore
     assert recording.path
     tracestore.tracing.enable_notebook_display()

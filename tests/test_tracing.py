@@ -447,23 +447,14 @@ def test_reset_forgets_processors_destination_and_display(recording: Store) -> N
     tracing.configure(span_processors=[mask])
     tracing.set_destination(MlflowExperimentLocation("7"))
     tracing.set_destination(MlflowExperimentLocation("8"), context_local=True)
-    tracing.disable_notebook_display()
     tracing.disable()
     tracing.reset()
-    assert (runtime.destination, runtime.enabled, runtime.notebook_display) == (None, True, True)
+    assert (runtime.destination, runtime.enabled, runtime.ended_traces) == (None, True, None)
     assert runtime.recording_experiment == 0
     runtime.configure(path=recording.path)
     with tracestore.start_span("span") as span:
         span.set_inputs("plain")
     assert tracestore.get_trace(span.trace_id).data.spans[0].inputs == "plain"  # type: ignore[union-attr]
-
-
-def test_display_is_switched(recording: Store) -> None:
-    tracing.disable_notebook_display()
-    assert not runtime.notebook_display
-    tracing.enable_notebook_display()
-    assert runtime.notebook_display
-    assert recording.path
 
 
 def test_every_name_is_documented() -> None:

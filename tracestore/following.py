@@ -113,7 +113,7 @@ class Follower:
 
     def _signature(self) -> object:
         """Return what changes when the file is written."""
-        found = []
+        found: list[tuple[int, int, int] | None] = []
         for suffix in ("", "-wal"):
             try:
                 stat = os.stat(self._store.path + suffix)  # noqa: PTH116 - a path as text

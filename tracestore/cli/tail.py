@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
@@ -62,7 +63,7 @@ def tail(
         for each in news:
             _write(console, each, as_json=as_json)
         if news:
-            click.get_text_stream("stdout").flush()
+            sys.stdout.flush()
         if deadline is not None and time.monotonic() > deadline:
             return
 

@@ -65,7 +65,7 @@ def assessment_record(assessment: Feedback | Expectation) -> dict[str, Any]:
     error = getattr(assessment, "error", None)  # feedback only
     return {
         "id": assessment.assessment_id,
-        "kind": "feedback" if hasattr(assessment, "error") else "expectation",
+        "kind": type(assessment).__name__.lower(),
         "name": assessment.name,
         "value": assessment.value,
         "error": None if error is None else f"{error.error_code}: {error.error_message or ''}",

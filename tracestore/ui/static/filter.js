@@ -94,7 +94,8 @@ class Reader {
   and() {
     const operands = [this.not()];
     while (this.takes("AND")) operands.push(this.not());
-    return operands.length === 1 ? operands[0] : { kind: "and", operands };
+    const flat = operands.flatMap((each) => (each.kind === "and" ? each.operands : [each]));
+    return flat.length === 1 ? flat[0] : { kind: "and", operands: flat };
   }
 
   not() {
@@ -102,7 +103,7 @@ class Reader {
     if (this.takes("(")) {
       const inner = this.or();
       this.needs(")");
-      return inner.kind === "span" ? { kind: "group", operand: inner } : inner;
+      return inner;
     }
     return this.comparison();
   }
@@ -251,7 +252,6 @@ function literal(character) {
 function traceTest(node) {
   if (node.kind === "trace") return node.test;
   if (node.kind === "span") return (trace) => trace.spans().some(node.test);
-  if (node.kind === "group") return traceTest(node.operand);
   if (node.kind === "not") {
     const test = traceTest(node.operand);
     return (trace) => !test(trace);
