@@ -9,6 +9,7 @@ import os
 import pathlib
 import sqlite3
 import stat
+from typing import Any
 
 import pytest
 
@@ -94,10 +95,11 @@ def test_every_connection_trusts_nothing(path: pathlib.Path) -> None:
             assert connection.execute("PRAGMA cell_size_check").fetchone()[0] == 1
             with pytest.raises(sqlite3.OperationalError, match="not authorized"):
                 connection.execute("SELECT load_extension('x')")
-            if hasattr(connection, "setconfig"):  # Python 3.12
-                assert connection.getconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
-                assert not connection.getconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER)
-                assert not connection.getconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION)
+            get: Any = getattr(connection, "getconfig", None)
+            if get is not None:  # Python 3.12
+                assert get(getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE", 0))
+                assert not get(getattr(sqlite3, "SQLITE_DBCONFIG_ENABLE_TRIGGER", 0))
+                assert not get(getattr(sqlite3, "SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION", 0))
 
 
 def test_a_reading_connection_writes_nothing(path: pathlib.Path) -> None:

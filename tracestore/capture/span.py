@@ -114,6 +114,7 @@ class LiveTrace:
 
     __slots__ = (
         "_end_ns",
+        "_is_queued",
         "_key",
         "_left_over",
         "_unkept",
@@ -172,6 +173,7 @@ class LiveTrace:
         self.reporting: dict[str, LiveSpan] = {}
         self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
+        self._is_queued = False
         self._unkept: dict[str, SpanRecord] = {}
 
     def adopt(self, trace_id: str) -> None:
@@ -206,8 +208,12 @@ class LiveTrace:
         )
 
     def changed(self) -> None:
-        """Write changes of tags, metadata or state that come after the trace was first written."""
-        if self.announced:
+        """Write changes of tags, metadata or state that come after the trace was first written.
+
+        What is queued already is written as it stands then: a million tags one by one are no million records.
+        """
+        if self.announced and not self._is_queued:
+            self._is_queued = True
             self.writer.put(self)
 
     def span_ended(self, span: LiveSpan, record: SpanRecord) -> None:
@@ -300,6 +306,7 @@ class LiveTrace:
 
     def snapshot(self) -> TraceRecord:
         """Return the trace as a whole as it stands. Called on the writing thread."""
+        self._is_queued = False  # before anything is read: what changes from now on is queued again
         root = self.root
         usage = self._used()
         # What span processors have not seen is not shown.
