@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("capture",),
     ("otlp",),
     ("explorer", "following", "notebook"),
-    ("client", "evaluation", "exceptions", "tracing", "openai", "otel", "viewing"),
+    ("client", "evaluation", "testing", "exceptions", "tracing", "openai", "otel", "viewing"),
     ("importing", "autologging", "tracking"),
     (
         "anthropic",
@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "mistral",
         "smolagents",
     ),
+    ("pytest_plugin",),
     ("__init__",),
     ("cli",),
     ("__main__",),

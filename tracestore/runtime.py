@@ -6,11 +6,13 @@ not wait for more than it needs.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from tracestore import settings as settings_
@@ -144,6 +146,23 @@ class Runtime:
             local_destination.set(None)
         if store is not None:
             store.close()
+
+    @contextlib.contextmanager
+    def elsewhere(self, path: str) -> Iterator[Store]:
+        """Record into another file within the block; afterwards all is as it was before.
+
+        The other file is written out and closed at the end.
+        """
+        with self._lock:
+            before = {name: value for name, value in vars(self).items() if name != "_lock"}
+            self._forget()
+            self._given = {**before["_given"], "path": path}
+        try:
+            yield self.store
+        finally:
+            self.store.close()
+            with self._lock:
+                vars(self).update(before)
 
     def configure(self, **given: Any) -> None:
         """Change settings from now on. A new path makes its store the active one.

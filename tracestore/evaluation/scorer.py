@@ -148,7 +148,7 @@ def scorer(
         raise InvalidArgumentError(
             f"scorer {function!r:.200} takes nothing; let it take trace, inputs, outputs or expectations"
         )
-    named: str = name or getattr(function, "__name__", type(function).__name__)
+    named = name or str(getattr(function, "__name__", type(function).__name__))
     return Scorer(function, clean_text(named), clean_text(version or _digest(function)))
 
 
