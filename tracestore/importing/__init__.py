@@ -102,8 +102,9 @@ def _module_of(path: str, format_name: str | None) -> Any:
     beginning = _beginning(path)
     for name in FORMATS.values():
         module = importlib.import_module(name)
-        if module.recognises(path, beginning):
-            return module
+        with translated_errors(path):
+            if module.recognises(path, beginning):
+                return module
     raise StoreError(f"{path} is of no format that can be imported; known are {', '.join(FORMATS)}")
 
 

@@ -327,9 +327,9 @@ class MlflowFile:
 
     def _spans_of_artifact(self, data: bytes) -> Sequence[Any]:
         with contextlib.suppress(ValueError, RecursionError):
-            spans = json.loads(data).get("spans")
-            if isinstance(spans, list):
-                return spans
+            read = json.loads(data)
+            if isinstance(read, dict) and isinstance(read.get("spans"), list):
+                return list(read["spans"])
         self._skipped["traces.json that can't be read"] += 1
         return ()
 
