@@ -7,6 +7,7 @@ import random
 import re
 import sqlite3
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -374,3 +375,13 @@ def test_mutated_filters_are_answered_or_refused(seconds: float, request: Any) -
     counts = fuzz_filters.fuzz(random.Random(seed), seconds)
 
     assert all(counts[outcome] for outcome in ("refused", "found none", "found some"))
+
+
+@pytest.mark.parametrize("pattern", ["[[a]", "[&&a]", "[a||b]", "[~~a]"])
+def test_a_set_that_python_warns_of_is_searched_without_a_word(
+    connection: sqlite3.Connection, pattern: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        re.purge()
+        assert len(search_ids(connection, Query(f"name RLIKE '{pattern}'"), None)[0]) == 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from functools import lru_cache
 from typing import Protocol
 
@@ -111,9 +112,13 @@ def check_regex(pattern: str) -> None:
     if len(pattern) > MAX_REGEX_LENGTH:
         raise PatternError(f"a regular expression has at most {MAX_REGEX_LENGTH:,} characters")
     try:
-        re.compile(pattern)
+        with (
+            warnings.catch_warnings()
+        ):  # of sets that a later Python may read otherwise: not ours to print
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
         _regex(pattern)
-    except (re.error, RecursionError, OverflowError, MemoryError, ValueError, Warning) as error:
+    except (re.error, RecursionError, OverflowError, MemoryError, ValueError) as error:
         raise PatternError(f"this is no regular expression: {error}") from error
     except Exception as error:  # `regex` has its own error class, known only once it is imported
         raise PatternError(f"this regular expression is not supported: {error}") from error
