@@ -323,7 +323,7 @@ class Span:
 
     @property
     def get(self) -> NoReturn:
-        """Say that a span is no dictionary. (`__getattr__` would make every attribute of a span slower.)"""
+        """Say that a span is no dictionary; `__getattr__` would make every attribute of a span slower."""
         raise AttributeError("a span is no dictionary and has no get(): use span.get_attribute()")
 
 
