@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -487,3 +487,35 @@ def test_store_that_cannot_be_opened_leaves_the_program_alone(
         assert function() == 1
         tracestore.flush()
     assert "lost" in caplog.text or "not recorded" in caplog.text
+
+
+def test_name_of_the_function_is_an_attribute_but_of_generators(recording: Store) -> None:
+    @tracestore.trace(name="named", attributes={"k": 1})
+    def with_attributes() -> None:
+        tracestore.start_span_no_context("child").end()
+
+    @tracestore.trace
+    async def coroutine() -> None:
+        span = tracestore.get_current_active_span()
+        assert span is not None
+        span.set_attribute("own", 2)
+
+    @tracestore.trace
+    def generator() -> Iterator[int]:
+        yield 1
+
+    with_attributes()
+    asyncio.run(coroutine())
+    asyncio.run(coroutine())
+    list(generator())
+    spans = {s.name: s for t in recording.search_traces() for s in t.data.spans}
+    assert {
+        name: span.get_attribute("mlflow.spanFunctionName") for name, span in spans.items()
+    } == {
+        "named": "with_attributes",
+        "child": None,
+        "coroutine": "coroutine",
+        "generator": None,
+    }
+    assert (spans["named"].get_attribute("k"), spans["coroutine"].get_attribute("own")) == (1, 2)
+    assert recording.count_traces("span.attributes.`mlflow.spanFunctionName` = 'coroutine'") == 2

@@ -262,6 +262,7 @@ def test_unrecorded_span_offers_all_that_a_live_one_does() -> None:
         "outline",
         "withhold",
         "take_over",
+        "note_function",
         "parent",
         "ancestors",
         "used",

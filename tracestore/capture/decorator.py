@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from tracestore.capture.routes import turn_routes
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start
-from tracestore.capture.span import LiveSpan, NoOpSpan, current, innermost
+from tracestore.capture.span import FunctionName, LiveSpan, NoOpSpan, current, innermost
 from tracestore.entities import Link, SpanEvent, SpanLogLevel
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
@@ -163,6 +163,7 @@ class _Call:
 
     __slots__ = (
         "_first",
+        "_function_name",
         "_names",
         "function",
         "is_async_generator",
@@ -192,6 +193,9 @@ class _Call:
         self.is_async_generator = _is(inspect.isasyncgenfunction, function, body)
         self.is_generator = _is(inspect.isgeneratorfunction, function, body)
         self.signature = _signature(function)
+        #: Recorded as MLflow does: not of generators.
+        iterates = self.is_generator or self.is_async_generator
+        self._function_name = None if iterates else FunctionName(_name_of(function))
         plain = options == DEFAULT_OPTIONS
         self.options = DEFAULT_OPTIONS if plain else options
         parameters = [] if self.signature is None else list(self.signature.parameters.values())
@@ -207,6 +211,8 @@ class _Call:
     def record_inputs(self, span: LiveSpan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Record the arguments by the names of their parameters, defaults included."""
         names = self._names
+        if self._function_name is not None and type(span) is LiveSpan:
+            span.note_function(self._function_name)
         try:
             if names is not None and not kwargs and len(args) == len(names):
                 inputs = dict(zip(names, args))  # noqa: B905 - just compared

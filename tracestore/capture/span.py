@@ -31,6 +31,7 @@ from tracestore.encoding import (
 from tracestore.entities.span import (
     COST_KEY,
     DESCRIPTION_KEY,
+    FUNCTION_KEY,
     INPUTS_KEY,
     LOG_LEVEL_KEY,
     OUTPUTS_KEY,
@@ -348,6 +349,20 @@ class LiveTrace:
         return "ERROR" if self.root.failed else "OK"
 
 
+class FunctionName(dict[str, Any]):
+    """The attributes of a span of which only the function's name is known; shared by its calls, never changed.
+
+    Attributes:
+        text: Their JSON text.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__({FUNCTION_KEY: clean_text(name)})
+        self.text = encode_attributes(dict(self))
+
+
 class LiveSpan(Span):
     """A span that runs. Made by `start_span`, `trace` and the client; ended by them or by `end`.
 
@@ -406,8 +421,8 @@ class LiveSpan(Span):
         elif key in _SPECIAL_ATTRIBUTES:
             _SPECIAL_ATTRIBUTES[key](self, value)
         else:
-            if self._attributes is None:
-                self._attributes = {}
+            if self._attributes is None or type(self._attributes) is FunctionName:
+                self._attributes = dict(self._attributes or ())
             self._attributes[clean_text(key)] = attribute_value(value)
             if key in _NOTED_ATTRIBUTES:
                 _NOTED_ATTRIBUTES[key](self)
@@ -492,6 +507,13 @@ class LiveSpan(Span):
         self.add_event(SpanEvent.from_exception(exception))
         self._status_code = "ERROR"
         self._status_message = description
+
+    def note_function(self, name: FunctionName) -> None:
+        """Record which function this is a call of."""
+        if self._attributes is None:
+            self._attributes = name
+        else:
+            self._attributes |= name
 
     def take_over(self, span: Span) -> None:
         """Hold what a recorded span holds, so that the end of this one records it anew."""
@@ -614,7 +636,7 @@ class LiveSpan(Span):
             self.start_time_ns,
             self.end_time_ns,
             self._error,
-            None if attributes is None else encode_attributes(attributes),
+            None if attributes is None else _attributes_json(attributes),
             None if self._events is None else _events_json(self._events),
             None if self._links is None else encode(self._links),
             self._inputs,
@@ -688,6 +710,10 @@ class LiveSpan(Span):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a live span can't be copied or pickled; use to_immutable_span()")
+
+
+def _attributes_json(attributes: dict[str, Any]) -> str:
+    return attributes.text if type(attributes) is FunctionName else encode_attributes(attributes)
 
 
 def moment_ns(value: Any, what: str) -> int | None:

@@ -52,8 +52,9 @@ USER_KEY = "mlflow.trace.user"
 #: Spans that share an entry of the text index, see indexer.py.
 SPANS_PER_BLOCK = 8
 
-#: Attributes that are not in the attribute index: numbers that are different in every span.
-UNINDEXED_ATTRIBUTES = ("mlflow.chat.tokenUsage", "mlflow.llm.cost")
+#: Attributes that are not in the attribute index: numbers that are different in every span, and what nearly
+#: every span has and its name says too.
+UNINDEXED_ATTRIBUTES = ("mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.spanFunctionName")
 
 #: Text kept in the searchable twin of a value (`span_attributes.value`, `assessments.scalar`), in
 #: characters. Longer text is searched by its beginning and then compared whole in its own row.
