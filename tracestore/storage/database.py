@@ -204,7 +204,8 @@ class Database:
         if self._unsynced_since is None:
             self._unsynced_since = now
         if now - self._synced_at >= SYNC_S:
-            self.sync()
+            with contextlib.suppress(StoreError):  # the commit is in the file: `sync` stays due
+                self.sync()
 
     def sync_due_s(self) -> float | None:
         """How long a `sync` may wait, in seconds; None where all is on the disk."""
@@ -214,9 +215,15 @@ class Database:
 
     def sync(self) -> None:
         """Have what was committed so far on the disk itself, so that it outlives a power cut."""
-        self._unsynced_since = None
         self._synced_at = time.monotonic()
-        connections.sync_wal(self.path)
+        due, self._unsynced_since = self._unsynced_since, None
+        try:
+            with translated_errors(self.path):
+                connections.sync_wal(self.path)
+        except StoreError:
+            if due is not None:
+                self._unsynced_since = self._synced_at
+            raise
 
     def confirm(self) -> None:
         """Before a caller is told that all is written: synchronise, if power cuts count."""
@@ -281,7 +288,8 @@ class Database:
             self.recorder.close()
         if self._writer is None:
             return
-        self.confirm()
+        with contextlib.suppress(StoreError):  # closing synchronises too, if the disk lets it
+            self.confirm()
         try:
             with self._ticket.held(connections.BUSY_TIMEOUT_S):
                 self._close_writer()  # the last one to close checkpoints

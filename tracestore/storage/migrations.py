@@ -55,7 +55,13 @@ def migrate(path: str, version: int) -> None:
 
 
 def _back_up(connection: sqlite3.Connection, path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with contextlib.closing(sqlite3.connect(path)) as copy:
-            connection.backup(copy)
+    """Copy the file, under its name only when it is whole: a kill in the middle leaves no half backup."""
+    if os.path.exists(path):  # noqa: PTH110 - a path as text
+        return
+    unfinished = f"{path}.unfinished"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(unfinished)  # noqa: PTH108
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with contextlib.closing(sqlite3.connect(unfinished)) as copy:
+        connection.backup(copy)
+    os.replace(unfinished, path)  # noqa: PTH105

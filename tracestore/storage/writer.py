@@ -274,12 +274,16 @@ class Writer:
 
     def flush(self, timeout_s: float = JOB_TIMEOUT_S) -> Flushed:
         """Wait until all that was put so far is durable, at most `timeout_s`; never raises for that."""
+        unconfirmed = 0
         if self._queue or self.in_flight or self._sink.must_confirm():
             job = _Job(None)
             self._submit(job)
-            with contextlib.suppress(queue.Empty):
+            try:
                 job.result(timeout_s)
-        return Flushed(self.written, self.dropped + self.failed, self.pending(), self.set_aside)
+            except Exception:  # noqa: BLE001 - too late, or what is written is not on the disk
+                unconfirmed = 1
+        pending = max(self.pending(), unconfirmed)
+        return Flushed(self.written, self.dropped + self.failed, pending, self.set_aside)
 
     def _submit(self, job: _Job) -> None:
         if self._on_writing_thread():
@@ -430,13 +434,21 @@ class Writer:
         due_s = self._sink.sync_due_s()
         if due_s is not None:
             if not self._nap(due_s):
-                self._sink.sync()
+                self._sync()
             return True
         pause_s = self._do_idle_work()
         watching = pause_s is not None or self.has_open()
         self.dormant = not watching
         woken = self._nap((pause_s or OPEN_AFTER_S) if watching else IDLE_END_S)
         return woken or watching
+
+    def _sync(self) -> None:
+        try:
+            self._sink.sync()
+        except Exception as error:  # noqa: BLE001 - it stays due
+            self._log_once(
+                f"sync {error}", "what is written may not outlive a power cut: %s", error
+            )
 
     def _nap(self, timeout_s: float) -> bool:
         """Sleep until a token comes, at most `timeout_s`; whether one came, or there is work already."""
@@ -509,7 +521,7 @@ class Writer:
             result = None
             if function is not None:
                 result = self._try(lambda: self._sink.run(function), JOB_TIMEOUT_S)
-            self._sink.confirm()
+            self._try(self._sink.confirm, JOB_TIMEOUT_S)
         except BaseException as error:  # noqa: BLE001 - raised again on the thread that asked
             if self._pausing and self._sink.is_transient(error):
                 self._queue.appendleft(job)
