@@ -1,21 +1,42 @@
 """Writes what is generated in the README: `python -m tests.documents`. tests/test_readme.py compares it.
 
-The tables come from the code, the figures' block from benchmarks/README.md's summary, the picture of a trace
-from the HTML that a notebook shows, photographed in Chromium.
+The tables come from the code, the figures' block from benchmarks/README.md's summary, the pictures from the HTML
+that a notebook shows and from the one-file page, photographed in Chromium.
 """
 
 from __future__ import annotations
 
 import pathlib
 import re
+import tempfile
 
 from tests.browser_chromium import open_chromium, open_page
+from tests.browser_page import open_traces
 from tests.browser_traces import real_trace
 from tracestore import display, settings
+from tracestore.entities import Trace, TraceState
 from tracestore.filters import fields
 
 ROOT = pathlib.Path(__file__).parent.parent
 PICTURE = ROOT / "tests" / "pictures" / "trace.png"
+LIST_PICTURE = ROOT / "tests" / "pictures" / "list.png"
+PAGE_PICTURE = ROOT / "tests" / "pictures" / "page.png"
+
+_QUESTIONS = (
+    (
+        "answer_customer",
+        "Where is parcel 4711?",
+        "It left our depot in Leipzig this morning.",
+        2_914,
+    ),
+    ("answer_customer", "Can I change the address?", "Yes, until it is out for delivery.", 1_480),
+    ("summarise_ticket", "Ticket 88213, 14 messages", "The customer waits for a refund.", 3_302),
+    ("answer_customer", "How long do refunds take?", "Up to five working days.", 1_127),
+    ("classify_mail", "Subject: broken on arrival", "complaint", 412),
+    ("answer_customer", "Do you ship to Norway?", "Yes, in three to six days.", 1_690),
+    ("classify_mail", "Subject: thank you!", "praise", 388),
+    ("answer_customer", "Is the B-12 in stock?", "I could not reach the warehouse.", 5_204),
+)
 
 
 def summary_of_figures() -> str:
@@ -55,11 +76,44 @@ def photograph(path: pathlib.Path) -> None:
         page.locator(".tracestore").first.screenshot(path=str(path))
 
 
+def photograph_page(list_path: pathlib.Path, trace_path: pathlib.Path) -> None:
+    """Write pictures of the one-file page: its list, and a span of an opened trace."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_chromium() as browser,
+        open_traces(browser, pathlib.Path(folder), example_traces(), width=1_300) as (page, *_),
+    ):
+        page.set_viewport_size({"width": 1_300, "height": 360})
+        page.screenshot(path=str(list_path))
+        page.locator(".tu-row").first.click()
+        page.set_viewport_size({"width": 1_300, "height": 640})
+        page.locator(".tu-span", has_text="chat gpt-4o").last.click()
+        page.screenshot(path=str(trace_path))
+
+
+def example_traces() -> list[Trace]:
+    """Return traces of a support agent, the newest first."""
+    traces = []
+    for number, (name, request, response, duration_ms) in enumerate(_QUESTIONS):
+        trace = real_trace()
+        trace.info.trace_id = f"tr-01947ad1c02b4f5e8d3c2b1a09f8e7{number:02x}"
+        trace.info.request_time -= number * 193_000
+        trace.info.execution_duration = duration_ms
+        trace.info.request_preview, trace.info.response_preview = request, response
+        trace.info.tags["mlflow.traceName"] = name
+        if number not in (0, 7):
+            trace.info.state = TraceState.OK
+            trace.info.assessments = trace.info.assessments[2 - number % 3 : 3]
+        traces.append(trace)
+    return traces
+
+
 def main() -> None:
     """Rewrite the README's generated parts."""
     readme = ROOT / "README.md"
     readme.write_text(with_blocks(readme.read_text("utf-8"), generated_blocks()), "utf-8")
     photograph(PICTURE)
+    photograph_page(LIST_PICTURE, PAGE_PICTURE)
 
 
 if __name__ == "__main__":

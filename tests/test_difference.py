@@ -61,7 +61,7 @@ def test_texts_states_types_and_times_differ() -> None:
 
     assert pair.changes == ["type", "status", "error", "inputs", "attributes"]
     assert pair.durations_ns == (10_000_000, 15_000_000)
-    assert pair.text_difference("inputs") == ['-  "q": "one\\ntwo"', '+  "q": "one\\n2"']
+    assert pair.text_difference("inputs") == ['-   two"', '+   2"']
 
 
 _NAMES = st.lists(st.sampled_from("abc"), max_size=6)
@@ -87,13 +87,13 @@ def test_diff_is_shown_side_by_side(recording: Store) -> None:
     difference = tracestore.diff(oldest.trace_id, newest)
 
     assert "~ answer (outputs)" in str(difference)
-    assert "- in one file" in str(difference)
+    assert '- "in one file"' in str(difference)
     bundle = difference._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html"}
     with open_chromium() as browser, open_page(browser, bundle["text/html"]) as (page, requests):
         page.locator("summary").click()
         removed, added = page.locator(".ts-removed"), page.locator(".ts-added")
-        assert (removed.inner_text(), added.inner_text()) == ("in one file", "in two files")
+        assert (removed.inner_text(), added.inner_text()) == ('"in one file"', '"in two files"')
         left, right = removed.bounding_box(), added.bounding_box()
         assert left is not None
         assert right is not None
@@ -126,8 +126,8 @@ def test_the_command_line_compares(recording: Store, tmp_path: pathlib.Path) -> 
     newest, oldest = recording.search_traces()
     arguments = ("diff", oldest.trace_id, "last", "--db", recording.path)
 
-    assert "- yes" in run(*arguments).out
+    assert '- "yes"' in run(*arguments).out
     found = run_json(*arguments)
-    assert found["pairs"][0]["changes"] == {"outputs": ["- yes", "+ no"]}
+    assert found["pairs"][0]["changes"] == {"outputs": ['- "yes"', '+ "no"']}
     assert found["b"]["trace_id"] == newest.trace_id
     assert list(tmp_path.glob("*.html")) == []

@@ -215,6 +215,22 @@ def test_focus_goes_through_in_reading_order_and_everything_has_a_name(
         assert sorted(order, key=names.index) == list(order)
 
 
+def test_nothing_moves_once_it_is_drawn(browser: Browser, tmp_path: pathlib.Path) -> None:
+    """Source: https://web.dev/articles/cls; 0 is the best there is."""
+    with open_traces(browser, tmp_path, several()) as (page, *_):
+        page.get_by_label("Filter: words, or a filter").fill("status = 'OK'")
+        expect(page.get_by_role("status")).to_have_text("26 traces")
+        row(page, "call 1").click()
+        page.get_by_label("Search within this trace").fill("parcel")
+        expect(page.locator(".tu-waterfall").get_by_role("status")).to_contain_text("matches")
+        shifts = page.evaluate(
+            """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()
+                .filter(e => !e.hadRecentInput).reduce((sum, e) => sum + e.value, 0)))
+                .observe({type: 'layout-shift', buffered: true}) || setTimeout(() => done(0), 300))"""
+        )
+        assert shifts < 0.01
+
+
 def test_times_are_local_and_say_their_zone(browser: Browser, tmp_path: pathlib.Path) -> None:
     with open_traces(browser, tmp_path, several(2), zone="Asia/Kolkata") as (page, *_):
         assert (

@@ -8,7 +8,6 @@ display.difference). Invariant: every span of either trace is in exactly one pai
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,6 +65,11 @@ class SpanPair:
         return _tokens(self.a), _tokens(self.b)
 
     @property
+    def costs(self) -> tuple[float | None, float | None]:
+        """What either cost by itself in US dollars; None where nobody said."""
+        return _cost(self.a), _cost(self.b)
+
+    @property
     def changes(self) -> list[str]:
         """What differs: "type", "status", "error", "inputs", "outputs", "attributes"; not times."""
         if self.a is None or self.b is None:
@@ -97,6 +101,7 @@ class SpanPair:
 
 
 _MAX_LINES = 400  # difflib takes quadratic time
+_MAX_CHARACTERS = 400_000
 
 
 @dataclass(frozen=True)
@@ -226,11 +231,17 @@ def _tokens(span: Span | None) -> int | None:
     return total if isinstance(total, int) else None
 
 
+def _cost(span: Span | None) -> float | None:
+    cost = None if span is None else span.llm_cost
+    total = cost.get("total_cost") if cost else None
+    return total if isinstance(total, (int, float)) else None
+
+
 def _lines(value: Any) -> list[str]:
+    """Return a value as lines; line breaks within its texts part lines too."""
     if value is None:
         return []
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-    return text.splitlines()
+    return display.outline(value, _MAX_CHARACTERS).splitlines()
 
 
 def _totals(trace: Trace) -> dict[str, Any]:
@@ -261,6 +272,7 @@ def _pair_dict(pair: SpanPair) -> dict[str, Any]:
                 "status": str(span.status.status_code),
                 "duration_ns": _duration_ns(span),
                 "total_tokens": _tokens(span),
+                "total_cost": _cost(span),
             }
             for side, span in sides.items()
         },

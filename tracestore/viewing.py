@@ -35,7 +35,7 @@ def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
         >>> with tracestore.start_span("answer") as second:
         ...     second.set_outputs("no")
         >>> diff(first.trace_id, second.trace_id).pairs[0].text_difference("outputs")
-        ['- yes', '+ no']
+        ['- "yes"', '+ "no"']
     """
     first, second = (
         runtime.store.get_trace(each) if isinstance(each, str) else each for each in (a, b)

@@ -131,7 +131,13 @@ def _sections(pair: SpanPair) -> list[Markup]:
         for name, count in zip("AB", pair.tokens, strict=True)
         if count is not None
     ]
-    sections = [element("div", "ts-facts", *(join([each, " "]) for each in [*status, *tokens]))]
+    costs = [
+        f"{name}: ${cost:.4g}"
+        for name, cost in zip("AB", pair.costs, strict=True)
+        if cost is not None
+    ]
+    facts = [element("span", "", each) for each in [*tokens, *costs]]
+    sections = [element("div", "ts-facts", *(join([each, " "]) for each in [*status, *facts]))]
     for name in _PAYLOADS:
         lines = pair.text_difference(name)
         if lines:
