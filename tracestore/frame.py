@@ -8,6 +8,8 @@ from.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import importlib.util
 import itertools
@@ -114,7 +116,27 @@ def prepare(
     table = _TABLES[return_type]
     fields = _field_columns(extract_fields)
     package = _import_package(table.package, return_type)
-    return lambda forms: table.make(package, _values(fields, forms))
+
+    def make(forms: Iterator[TraceForm]) -> Any:
+        with _collector_paused():
+            return table.make(package, _values(fields, forms))
+
+    return make
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from going through all of the program's objects while a table grows.
+
+    It takes the lists in a table's cells for garbage to come: of 340 ms for 10,000 traces, 60 to 180 were its own.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 #: Traces whose cells are made together, column by column: few enough that what is made on the way, and is larger

@@ -18,17 +18,17 @@ from tracestore.display.escape import visible
 from tracestore.display.html import trace_html, traces_html
 from tracestore.display.layout import tree_rows
 from tracestore.display.notebook import bundle
-from tracestore.display.session import session_html, session_text
 from tracestore.display.payload import outline
+from tracestore.display.session import session_html, session_text
 from tracestore.display.text import trace_text, traces_text
 
 __all__ = [
     "bundle",
     "difference_html",
     "difference_text",
+    "outline",
     "session_html",
     "session_text",
-    "outline",
     "trace_html",
     "trace_text",
     "traces_html",

@@ -19,7 +19,7 @@ from tracestore.entities.assessment import rfc3339
 from tracestore.storage.assessment_rows import assessment_of
 from tracestore.storage.record_rows import chunks
 from tracestore.storage.schema import ID_BITS
-from tracestore.storage.trace_rows import LOADED_TRACES, load_spans, read_infos, state_of, texts_of
+from tracestore.storage.trace_rows import LOADED_TRACES, STATES, load_spans, read_infos, texts_of
 
 
 class InfoForm(msgspec.Struct, omit_defaults=True, gc=False):
@@ -63,7 +63,7 @@ def load_forms(
                 row[17],
                 rfc3339(time_ms),
                 row[6],
-                state_of(row).value,
+                row[5] if row[5] in STATES else "STATE_UNSPECIFIED",
                 *texts_of(row, resource),
                 [assessment_of(assessment, row[1]).to_dictionary() for assessment in assessments],
             )

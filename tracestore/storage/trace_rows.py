@@ -173,7 +173,7 @@ def load_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Trac
     ]
 
 
-#: A row of _INFOS, metadata of its resource, rows of its assessments.
+#: A row of _INFOS, metadata that all traces of its program have, rows of its assessments.
 _InfoRow = tuple[Sequence[Any], Mapping[str, str], Sequence[Sequence[Any]]]
 
 
@@ -201,7 +201,7 @@ def _trace_info(
         trace_id=row[1],
         trace_location=location,
         request_time=row[0] >> ID_BITS,
-        state=state_of(row),
+        state=STATES.get(row[5], TraceState.STATE_UNSPECIFIED),
         request_preview=row[16],
         response_preview=row[17],
         client_request_id=row[7],
@@ -212,35 +212,33 @@ def _trace_info(
     )
 
 
+_encode = msgspec.json.Encoder().encode
+_NO_USAGE = (None,) * len(Usage.__struct_fields__)
+_NO_COST = (None,) * len(Cost.__struct_fields__)
+
+
 def texts_of(
     row: Sequence[Any], resource: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the metadata and the tags of a row of `read_infos`."""
-    metadata = {SCHEMA_KEY: "3", **resource, **_decode_texts(row[-1])}
-    for name, kind, values in (
-        (TOKEN_USAGE_KEY, Usage, row[8:13]),
-        (COST_KEY, Cost, row[13:16]),
-    ):
-        if values.count(None) < len(values) and name not in metadata:
-            metadata[name] = msgspec.json.encode(kind(*values)).decode()
+    metadata = {**resource, **_decode_texts(row[-1])}
+    if row[8:13] != _NO_USAGE and TOKEN_USAGE_KEY not in metadata:
+        metadata[TOKEN_USAGE_KEY] = _encode(Usage(*row[8:13])).decode()
+    if row[13:16] != _NO_COST and COST_KEY not in metadata:
+        metadata[COST_KEY] = _encode(Cost(*row[13:16])).decode()
     tags = _decode_texts(row[-2])
     if row[4] is not None:
         tags[NAME_KEY] = row[4]
     return metadata, tags
 
 
-def state_of(row: Sequence[Any]) -> TraceState:
-    """Return the state of a row of `read_infos`."""
-    return _STATES.get(row[5], TraceState.STATE_UNSPECIFIED)
-
-
 #: By value; calling the enumeration takes five times as long.
-_STATES = {state.value: state for state in TraceState}
+STATES = {state.value: state for state in TraceState}
 
 
 def _resource(connection: sqlite3.Connection, key: int) -> dict[str, str]:
     row = connection.execute("SELECT metadata FROM resources WHERE id = ?", (key,)).fetchone()
-    return {} if row is None else msgspec.json.decode(row[0], type=dict[str, str])
+    return {SCHEMA_KEY: "3", **({} if row is None else _decode_texts(row[0]))}
 
 
 _SPANS_OF = """
