@@ -114,7 +114,10 @@ def test_off_means_off(recording: Store, url: str) -> None:
         client.messages.create(
             model="c", max_tokens=1, messages=[{"role": "user", "content": "why"}]
         )
-    assert recording.search_traces() == []
+    assert [
+        (t.info.name, t.data.spans[0].attributes.get("otel.span"))
+        for t in recording.search_traces()
+    ] == []
 
 
 @pytest.mark.usefixtures("url")

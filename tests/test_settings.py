@@ -29,6 +29,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "recorder": ("off", False),
     "durability": ("Power", "power"),
     "prices": ("p.json", "p.json"),
+    "redact": ("off", False),
+    "content": ("off", False),
 }
 
 BAD: dict[str, list[str]] = {
@@ -51,6 +53,8 @@ BAD: dict[str, list[str]] = {
     "recorder": ["", "none"],
     "durability": ["", "always"],
     "prices": ["", " "],
+    "redact": ["", "some"],
+    "content": ["", "some"],
 }
 
 _NAMES = [(s.field, variable) for s in SPECIFICATIONS for variable in s.variables]

@@ -19,6 +19,7 @@ from tracestore import settings as settings_
 from tracestore.entities import Experiment
 from tracestore.entities.span import exception_message
 from tracestore.errors import InvalidArgumentError, NotFoundError
+from tracestore.redaction import policy
 from tracestore.settings import Settings
 from tracestore.store import Store, experiment_key
 
@@ -64,7 +65,12 @@ class Runtime:
                 if settings is None:
                     # Until they are read: a bad one is logged, and whoever handles that may record.
                     self._settings = Settings()
-                    settings = self._settings = settings_.load(**self._given)
+                    settings = self._settings = self._load()
+        return settings
+
+    def _load(self) -> Settings:
+        settings = settings_.load(**self._given)
+        policy.set(redact=settings.redact, content=settings.content)
         return settings
 
     @property
@@ -172,7 +178,7 @@ class Runtime:
         with self._lock:
             old, before = self._store, self._settings
             self._given |= given
-            self._settings = settings_.load(**self._given)
+            self._settings = self._load()
             self._experiment = None
             self._model_metadata = None
             if old is not None and before is not None and _needs_new_store(before, self._settings):

@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True):
     recorder: bool = True
     durability: str = "process"
     prices: str | None = None
+    redact: bool = True
+    content: bool = True
 
 
 class Specification(NamedTuple):
@@ -250,6 +252,20 @@ SPECIFICATIONS = (
         "a path",
         "Your own prices of models, above the bundled ones; by default `prices.json` in the platform's "
         "configuration directory",
+    ),
+    Specification(
+        "redact",
+        ("TRACESTORE_REDACT",),
+        _boolean,
+        "on or off",
+        "Replace keys, tokens and passwords, known by name or shape, before anything is kept",
+    ),
+    Specification(
+        "content",
+        ("TRACESTORE_CONTENT",),
+        _boolean,
+        "on or off",
+        "off: keep no inputs, outputs, messages and texts of errors, only what happened and how long",
     ),
 )
 

@@ -50,6 +50,7 @@ from tracestore.entities.span import (
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.ids import NO_OP_TRACE_ID
+from tracestore.redaction import policy
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.storage.writer import Writer
 from tracestore.summary.calls import what_was_called
@@ -312,13 +313,15 @@ class LiveTrace:
         usage = self._used()
         # What span processors have not seen is not shown.
         inputs = None if PROCESSORS and self._end_ns is None else root.inputs_json
+        outputs = root.outputs_json
+        if self._end_ns is None:  # else it is clean already
+            inputs, outputs = policy.clean_payload(inputs), policy.clean_payload(outputs)
         return self._draft()._replace(
             usage=usage.tokens(),
             cost=usage.cost(),
             request_preview=self.request_preview or request_preview(inputs),
-            response_preview=self.response_preview or response_preview(root.outputs_json),
-            tags=dict(self.tags),
-            metadata={**environment.metadata(), **self.metadata},
+            response_preview=self.response_preview or response_preview(outputs),
+            metadata={**environment.metadata(), **policy.clean_texts(self.metadata)},
         )
 
     def _draft(self) -> TraceRecord:
@@ -336,8 +339,8 @@ class LiveTrace:
             {},
             self.request_preview,
             self.response_preview,
-            self.tags,
-            self.metadata,
+            policy.clean_texts(self.tags),
+            policy.clean_texts(self.metadata),
             self.remote is not None,
         )
 
@@ -563,7 +566,9 @@ class LiveSpan(Span):
         if PROCESSORS:
             process(self)
         self.end_time_ns = end_time_ns
-        trace.span_ended(self, self.record())
+        record = self.record()
+        self._inputs, self._outputs = record[-2:]  # what was taken out of the record is gone
+        trace.span_ended(self, record)
 
     def used(self) -> tuple[Any, Any]:
         """Return token usage and cost as they were set; a cost that was not is looked up, on the writing thread."""
@@ -625,7 +630,7 @@ class LiveSpan(Span):
     def record(self) -> SpanRecord:
         """Return the span as it stands, as a tuple in the order of `records.SPAN_FIELDS`."""
         attributes = self._attributes
-        return (
+        values = (
             self.trace_id,
             self.span_id,
             self.parent_id,
@@ -642,6 +647,7 @@ class LiveSpan(Span):
             self._inputs,
             self._outputs,
         )
+        return values if policy.clean is None else policy.clean(values)
 
     # ------------------------------------------------------------------------ reading while it runs
 
@@ -789,6 +795,7 @@ class NoOpSpan(Span):
     request_id = NO_OP_TRACE_ID
     span_id = None  # type: ignore[assignment]  # unlike a span
     parent_id = None
+    parent = None
     name = None  # type: ignore[assignment]  # unlike a span
     span_type = None
     start_time_ns = None  # type: ignore[assignment]  # unlike a span

@@ -22,6 +22,7 @@ from tracestore.entities.span import (
     TYPE_KEY,
     USAGE_KEY,
 )
+from tracestore.redaction import policy
 from tracestore.storage.record_rows import SpanRecord
 from tracestore.summary.calls import what_was_called
 
@@ -110,7 +111,7 @@ def understand(span: ForeignSpan) -> Understood:
     if span.details:
         attributes[DETAILS_KEY] = dict(span.details)
     ended = span.end_time_ns is not None
-    record = (
+    record: SpanRecord = (
         f"tr-{span.trace_id}",
         span.span_id,
         span.parent_id,
@@ -127,6 +128,9 @@ def understand(span: ForeignSpan) -> Understood:
         inputs,
         outputs,
     )
+    if policy.clean is not None:
+        record = policy.clean(record)
+        inputs, outputs = record[-2:]
     return Understood(
         record,
         span.span_id,

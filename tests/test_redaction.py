@@ -1,0 +1,168 @@
+"""Redaction: secrets by name and by shape, on the way in; nothing ordinary is touched; linear in time."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from typing import Any
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+
+import tracestore
+from tests.guides.running import recording_into
+from tracestore import redaction
+from tracestore.redaction import clean_json, clean_plain, is_secret_name, may_hold_secret
+from tracestore.runtime import runtime
+from tracestore.store import Store
+
+#: Made up, in the shapes of the real ones.
+SECRETS = {
+    "openai": "sk-proj-Abc123Def456Ghi789Jkl012",
+    "anthropic": "sk-ant-api03-Abc123Def456Ghi789",
+    "stripe": "sk_live_Abc123Def456Ghi789",
+    "github": "ghp_Abc123Def456Ghi789Jkl012Mno345",
+    "github fine": "github_pat_Abc123Def456Ghi789Jkl012Mno345",
+    "gitlab": "glpat-Abc123Def456Ghi789",
+    "aws": "AKIAABCDEFGHIJKLMNOP",
+    "google": "AIzaSyAbc123Def456Ghi789Jkl012Mno345Pqr",
+    "slack": "xoxb-123456789012-abcdef",
+    "hugging face": "hf_Abc123Def456Ghi789Jkl012",
+    "signed web token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmN",
+    "bearer": "Bearer Abc123Def456Ghi789",
+    "basic": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+    "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+}
+NAMES = ("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_known_shapes_are_replaced_wherever_they_are(secret: str) -> None:
+    for text in (secret, f"use {secret} for it", f"({secret})"):
+        assert may_hold_secret(json.dumps(text))
+        cleaned = clean_plain(text)
+        assert "Abc123" not in cleaned
+        assert redaction.REDACTED in cleaned
+        assert secret not in json.loads(clean_json(json.dumps({"a": [{"b": text}]})))["a"][0]["b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_telling_names_are_replaced(name: str) -> None:
+    text = json.dumps({"headers": {name: "hunter2"}, "nested": [{name: {"a": "hunter2"}}]})
+    cleaned = clean_json(text)
+    assert is_secret_name(name)
+    assert "hunter2" not in cleaned
+    assert json.loads(cleaned)["headers"] == {name: "[redacted]"}
+
+
+def test_values_of_telling_names_are_replaced_in_json_within_text() -> None:
+    inner = json.dumps({"headers": {"x-api-key": "hunter2"}}, separators=(",", ":"))
+    text = json.dumps({"input.value": inner})
+    assert may_hold_secret(text)
+    assert json.loads(json.loads(clean_json(text))["input.value"]) == {
+        "headers": {"x-api-key": "[redacted]"}
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"max_tokens": 5, "usage": {"total_tokens": 3}, "tokenizer": "bpe"},
+        {"logprobs": [{"token": " Hello", "logprob": -0.1}]},
+        {"text": "the secret of a good password is length; risk-free; ask-me; a key: value"},
+        {"id": "chatcmpl-9xyz", "monkey": "banana", "keyboard": "qwerty"},
+        {"session": "s-1", "finish_reason": "stop", "secret": None, "password": ""},
+        {"commit": "4a5145f142f8054965993fee05ba3ea0268a3046"},
+    ],
+)
+def test_ordinary_values_stay_as_they_are(value: Any) -> None:
+    text = json.dumps(value)
+    assert clean_json(text) == text
+    if "secret" not in value:  # the names are there, the values are not
+        assert not may_hold_secret(json.dumps(value, separators=(",", ":")))
+
+
+def test_every_place_of_a_trace_is_clean_in_the_bytes_of_the_file(tmp_path: pathlib.Path) -> None:
+    key = SECRETS["openai"]
+    with recording_into(tmp_path / "traces.db") as store:
+        with (  # noqa: PT012 - one scenario
+            pytest.raises(RuntimeError),
+            tracestore.start_span(
+                "call", attributes={"api_key": "hunter2-hunter2", "note": key}
+            ) as span,
+        ):
+            tracestore.update_current_trace(
+                tags={"key": key}, metadata={"password": "hunter2-hunter2"}
+            )
+            span.set_inputs({"headers": {"Authorization": "hunter2-hunter2"}, "text": f"a {key}"})
+            span.set_outputs([key])
+            store.get_trace(span.trace_id)  # written while it runs
+            raise RuntimeError(f"refused {key}")
+        store.flush()
+        (found,) = store.search_traces("status = 'ERROR'")
+        assert found.data.spans[0].inputs["text"] == "a [redacted]"
+        assert found.info.request_preview is not None
+        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for secret in (key, "hunter2"):
+        assert secret.encode() not in written
+
+
+def test_the_switch_turns_it_off(recording: Store) -> None:
+    runtime.configure(redact=False)
+    with tracestore.start_span("call") as span:
+        span.set_inputs({"api_key": "hunter2"})
+    assert recording.get_trace(span.trace_id).data.spans[0].inputs == {"api_key": "hunter2"}
+
+
+def test_the_mode_without_content_keeps_what_happened(recording: Store) -> None:
+    runtime.configure(content=False)
+    with pytest.raises(ValueError, match="words"), tracestore.start_span("call") as span:  # noqa: PT012 - one scenario
+        span.set_inputs("words")
+        span.set_outputs("words")
+        span.set_attributes(
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.input.messages": '[{"role": "user", "content": "words"}]',
+                "gen_ai.usage.input_tokens": 3,
+                "gen_ai.request.model": "m",
+            }
+        )
+        raise ValueError("words")
+    found = recording.get_trace(span.trace_id)
+    assert "words" not in found.to_json()
+    (stored,) = found.data.spans
+    assert (stored.span_type, stored.model_name) == ("CHAT_MODEL", "m")
+    assert stored.events[0].attributes == {"exception.type": "ValueError"}
+    assert found.info.token_usage is not None
+    assert found.info.request_preview is None
+
+
+@hypothesis.given(st.recursive(st.text() | st.integers() | st.none(), lambda s: st.lists(s) | st.dictionaries(st.text(), s), max_leaves=10))  # fmt: skip
+def test_cleaning_twice_changes_nothing_more(value: Any) -> None:
+    once = clean_json(json.dumps({"api_key": value, "text": value}))
+    assert clean_json(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-" * 100_000,
+        "eyJ" * 100_000,
+        "eyJ" + "a" * 300_000,
+        ("eyJ" + "a" * 20 + ".") * 10_000,
+        "-----BEGIN PRIVATE KEY-----" * 10_000,
+        "Bearer " * 50_000,
+        "password=" * 40_000,
+        " " * 300_000 + "Bearer",
+    ],
+)
+def test_hostile_text_costs_linear_time(text: str) -> None:
+    started = time.perf_counter()
+    clean_plain(text[: len(text) // 4])
+    quarter_s = time.perf_counter() - started
+    started = time.perf_counter()
+    clean_plain(text)
+    whole_s = time.perf_counter() - started
+    assert whole_s < 8 * quarter_s + 0.5  # four times as long, in four times the time or so
