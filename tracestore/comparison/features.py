@@ -107,9 +107,9 @@ def features_of(
         least: The fewest traces.
         progress: Called with the number of tables looked at.
     """
-    few = len(population) <= FEW_TRACES
     is_all = selection.driver is None and selection.is_indexed and selection.low <= 0
-    everything = None if is_all and not few else json.dumps(population)
+    few = not is_all and len(population) <= FEW_TRACES
+    everything = None if is_all else json.dumps(population)
     listed = json.dumps(matching)
     for done, kind in enumerate(KINDS):
         progress(done)

@@ -77,6 +77,9 @@ def read(
     of_trace = [column for at, column in enumerate(keys) if at != place]
     model_of, several = _models(selection)
     wanted = [rotated("t.id"), *(c.sql for c in (*of_trace, *needed))]
+    if len(keys) == 1 and not several and all(c.sql.text in _WHOLE_NUMBERS for c in needed):
+        _read_whole_numbers(selection, tally, keys, needed, wanted, model_of)
+        return
     statement = build(
         "SELECT {} FROM {} WHERE {}", sql.comma(wanted), selection.source, selection.where
     )
@@ -94,6 +97,24 @@ def read(
         progress(count)
     if divided:
         _divide(selection, tally, divided, of_trace, needed, place)
+
+
+def _read_whole_numbers(
+    selection: Selection,
+    tally: Tally,
+    keys: Sequence[Column],
+    needed: Sequence[Column],
+    wanted: Sequence[Fragment],
+    model_of: Mapping[int, str],
+) -> None:
+    """Do the same where all that is read are whole numbers: as JSON lists, in two thirds of the time of rows."""
+    lists = [build("json_group_array({})", column) for column in wanted]
+    statement = build(
+        "SELECT {} FROM {} WHERE {}", sql.comma(lists), selection.source, selection.where
+    )
+    decode = msgspec.json.Decoder(list[int | None]).decode
+    ids, *cells = map(decode, selection.rows(statement)[0])
+    tally.take(keys, needed, [list(map(model_of.get, ids)), *cells])
 
 
 def _models(selection: Selection) -> tuple[dict[int, str], set[int]]:
@@ -196,6 +217,10 @@ _ATTRIBUTE_OF = {
     "t.output_cost": (COST, "output_cost"),
     "t.total_cost": (COST, "total_cost"),
 }
+
+
+#: Those of them that are INTEGER: JSON holds them exactly.
+_WHOLE_NUMBERS = frozenset(name for name, (kind, _) in _ATTRIBUTE_OF.items() if kind == TOKENS)
 
 
 def _own(column: Column, attributes: str) -> int | float | None:
