@@ -6,7 +6,10 @@ that a notebook shows and from the one-file page, photographed in Chromium.
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import pathlib
+import random
 import re
 import tempfile
 
@@ -14,12 +17,15 @@ from tests.browser_chromium import open_chromium, open_page
 from tests.browser_page import open_traces
 from tests.browser_traces import real_trace
 from tracestore import display, settings
+from tracestore.answers import Answer, Column
 from tracestore.entities import Trace, TraceState
+from tracestore.figures import quantities
 from tracestore.filters import fields
 
 ROOT = pathlib.Path(__file__).parent.parent
 PICTURE = ROOT / "tests" / "pictures" / "trace.png"
 LIST_PICTURE = ROOT / "tests" / "pictures" / "list.png"
+METRICS_PICTURE = ROOT / "tests" / "pictures" / "metrics.png"
 PAGE_PICTURE = ROOT / "tests" / "pictures" / "page.png"
 
 _QUESTIONS = (
@@ -51,6 +57,7 @@ def summary_of_figures() -> str:
 def generated_blocks() -> dict[str, str]:
     """Return the generated blocks of the README by name."""
     return {
+        "metrics": quantities.reference_table().strip(),
         "fields": f"{fields.reference_table()}\n{fields.operator_table()}".strip(),
         "settings": settings.reference_table().strip(),
         "figures": summary_of_figures(),
@@ -108,11 +115,44 @@ def example_traces() -> list[Trace]:
     return traces
 
 
+def photograph_answer(path: pathlib.Path) -> None:
+    """Write a picture of figures over time as a notebook shows them."""
+    with (
+        open_chromium() as browser,
+        open_page(browser, example_answer().to_html(), width=900) as (page, _requests),
+    ):
+        page.screenshot(path=str(path), clip={"x": 0, "y": 0, "width": 900, "height": 470})
+
+
+def example_answer() -> Answer:
+    """Return figures of two versions, one of which gets slower, over two days."""
+    head = [Column("time", "time", is_key=True), Column("tags.app_version", is_key=True)]
+    head += [
+        Column("count"),
+        Column("error_rate", "share"),
+        Column("p95", "ms"),
+        Column("cost", "usd"),
+    ]
+    rng = random.Random(4)
+    rows = []
+    for hour in range(48):
+        moment = dt.datetime(2026, 11, 18, tzinfo=dt.timezone.utc) + dt.timedelta(hours=hour)
+        busy = 60 + 50 * math.sin((hour - 8) / 24 * 2 * math.pi)
+        for version, share, slower in (("1.1.0", 0.7, 0), ("1.2.0", 0.3, 25)):
+            count = int(busy * share * rng.uniform(0.8, 1.2))
+            rate = rng.choice((0, 0, 1)) / (count + 20)
+            p95 = 900 + slower * hour + rng.uniform(-80, 80)
+            rows.append((moment, version, count, rate, p95, count * rng.uniform(0.003, 0.004)))
+    title = "traces of tags.environment = 'production' by tags.app_version, every 1h"
+    return Answer(head, rows, title)
+
+
 def main() -> None:
     """Rewrite the README's generated parts."""
     readme = ROOT / "README.md"
     readme.write_text(with_blocks(readme.read_text("utf-8"), generated_blocks()), "utf-8")
     photograph(PICTURE)
+    photograph_answer(METRICS_PICTURE)
     photograph_page(LIST_PICTURE, PAGE_PICTURE)
 
 

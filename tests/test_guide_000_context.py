@@ -163,3 +163,27 @@ def test_versions_are_compared(store: Store, capsys: pytest.CaptureFixture[str])
         "9.9.9": {"error_rate": None, "avg_latency": None, "total_traces": 0}
     }
     assert store.count_traces() == 9
+
+
+def test_one_line_says_what_the_guide_s_loop_says(store: Store) -> None:
+    mlflow.set_experiment("shop")
+    for version, status, latency_ms in (
+        ("1.0.0", "OK", 100), ("1.0.0", "OK", 201), ("1.0.0", "ERROR", 9_000), ("1.1.0", "OK", 10),
+        ("1.2.0", "ERROR", 5),
+    ):  # fmt: skip
+        record(version, latency_ms, status)
+    record("1.1.0", 77_777, environment="staging")
+    by_loop = run_here("guide_000_versions")["metrics"]
+
+    found = mlflow.metrics(
+        ["count", "error_rate", "latency_ok_mean"],
+        "tags.environment = 'production'",
+        "tags.app_version",
+    )
+
+    by_line = {
+        version: {"error_rate": rate * 100, "avg_latency": mean or 0, "total_traces": count}
+        for version, count, rate, mean in found.tuples()
+    }
+    assert by_line == by_loop
+    assert store.count_traces() == 6
