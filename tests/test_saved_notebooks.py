@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import nbformat.v4
@@ -28,13 +28,14 @@ def converted(value: Any, **options: Any) -> str:
     """Return the page that nbconvert makes of a notebook with one cell that shows `value`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of nbconvert's own imports
-        from nbconvert import HTMLExporter  # noqa: PLC0415
+        import nbconvert  # noqa: PLC0415
 
         make: Any = nbformat.v4  # it has no types
         bundle = value._repr_mimebundle_()
         output = make.new_output("execute_result", bundle, execution_count=1)
         cell = make.new_code_cell("shown", outputs=[output], execution_count=1)
-        exporter: Any = HTMLExporter(**options)
+        exporters: Any = nbconvert
+        exporter = exporters.HTMLExporter(**options)
         page, _ = exporter.from_notebook_node(make.new_notebook(cells=[cell]))
     return str(page)
 
@@ -52,7 +53,7 @@ def session(store: Store) -> Any:
 def test_the_picture_is_there_without_a_kernel(
     browser: Browser, recording: Store, kind: str, *, sanitize: bool
 ) -> None:
-    made = {
+    made: dict[str, Callable[[], Any]] = {
         "trace": real_trace,
         "list": lambda: PagedList([real_trace()]),
         "session": lambda: session(recording),

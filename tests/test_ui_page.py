@@ -120,7 +120,7 @@ def test_raw_json_is_there_to_be_read_and_copied(browser: Browser, tmp_path: pat
         assert copied == {"query": "change address parcel under way"}
 
         page.get_by_text("Raw JSON of the span").click()
-        assert '"found": 3' in page.locator(".tu-raw").inner_text()
+        expect(page.locator(".tu-raw")).to_contain_text('"found": 3')
 
 
 def test_search_within_a_trace_marks_what_it_finds(
@@ -195,6 +195,26 @@ def test_everything_is_done_by_keyboard(browser: Browser, tmp_path: pathlib.Path
         expect(page.locator("h1")).to_have_text("call 38")
         page.keyboard.press("Escape")
         expect(page.locator(".tu-row.tu-active .tu-name")).to_have_text("call 38")
+
+
+def test_the_address_names_the_trace_and_back_leads_to_the_list(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    with open_traces(browser, tmp_path, several(4)) as (page, _, problems):
+        row(page, "call 2").click()
+        page.wait_for_url(f"**#tr-{2:032x}")
+        page.keyboard.press("]")
+        expect(page.locator("h1")).to_have_text("call 3")
+        page.go_back()
+        expect(page.locator("h1")).to_have_text("call 2")
+        page.go_back()
+        expect(page.locator(".tu-row.tu-active .tu-name")).to_have_text("call 2")
+
+        page.goto(f"{page.url.partition('#')[0]}#tr-{1:032x}")
+        expect(page.locator("h1")).to_have_text("call 1")
+        page.reload()
+        expect(page.locator("h1")).to_have_text("call 1")
+        assert problems == []
 
 
 def test_focus_goes_through_in_reading_order_and_everything_has_a_name(

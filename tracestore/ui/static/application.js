@@ -1,12 +1,19 @@
 // The interface as a whole: the list, or one trace of it, and the keys that work everywhere.
+import { visible } from "./words.js";
 import { element, fill } from "./elements.js";
 import { TraceList } from "./list.js";
 import { TraceView } from "./trace.js";
+
+/** Return a trace's id as an address has it; an id may be any text, also one that no URL can hold. */
+function addressOf(id) {
+  return encodeURIComponent(visible(id));
+}
 
 /** What is shown in `root`, of the traces that `source` has; keys are heard by `keys`, the root or the page. */
 export class Application {
   constructor(root, source, keys = root) {
     Object.assign(this, { root, source });
+    this.shows = () => {}; // told the name of the trace that is shown, "" for the list
     this.list = new TraceList(source, (record) => this.open(record));
     this.view = null;
     root.classList.add("tracestore-ui");
@@ -28,7 +35,15 @@ export class Application {
     else this.showList();
   }
 
+  /** Show the trace of that name, see addressOf; the list where there is none. */
+  async goTo(name) {
+    const record = this.list.records.find((each) => addressOf(each.id) === name);
+    if (record && this.view?.trace.record.id !== record.id) await this.open(record);
+    else if (!record && this.view && !this.isAlone) this.back();
+  }
+
   showList() {
+    this.shows("");
     this.view?.close();
     this.view = null;
     const note = this.list.note ? element("p", { class: "tu-note" }, this.list.note) : null;
@@ -51,6 +66,7 @@ export class Application {
       changed: (changed) => this.list.replace(changed),
     });
     fill(this.root, this.view.element);
+    this.shows(this.isAlone ? "" : addressOf(trace.record.id));
     this.view.rows.measure();
     if (!this.isAlone) this.view.focus();
   }

@@ -2,4 +2,14 @@
 import { Application } from "./application.js";
 import { PageSource } from "./sources.js";
 
-new Application(document.getElementById("tracestore"), new PageSource(document), document).start();
+const application = new Application(document.getElementById("tracestore"), new PageSource(document), document);
+const first = location.hash.slice(1);
+
+application.start().then(() => {
+  // The address names the trace that is shown, so the browser's Back leads to the list.
+  application.shows = (name) => {
+    if (location.hash.slice(1) !== name) location.hash = name;
+  };
+  addEventListener("hashchange", () => application.goTo(location.hash.slice(1)));
+  if (first) application.goTo(first);
+});
