@@ -41,6 +41,7 @@ class _Payload(msgspec.Struct):
     service_tier: Any = None
 
 
+_NOTHING = _Payload()
 _decode = msgspec.json.Decoder(_Payload).decode
 
 
@@ -81,8 +82,8 @@ def _added(
         return {}
     from tracestore import prices  # noqa: PLC0415 - programs that call no model need none
 
-    answer = _payload(outputs, '"model"', '"service_tier"')
     model = first_text(said, MODEL_KEYS) or _text(_payload(inputs, '"model"').model)
+    answer = _payload(outputs, '"service_tier"' if model else '"model"')
     model = model or _text(answer.model)
     if model is None:
         return {}
@@ -97,13 +98,13 @@ def _added(
     return added if cost is None else added | {COST_KEY: cost}
 
 
-def _payload(text: str | None, *wanted: str) -> _Payload:
-    if text is None or len(text) > _MAX_DECODED or not any(name in text for name in wanted):
-        return _Payload()
+def _payload(text: str | None, wanted: str) -> _Payload:
+    if text is None or len(text) > _MAX_DECODED or wanted not in text:
+        return _NOTHING
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # no object, or not ours
-        return _Payload()
+        return _NOTHING
 
 
 def _text(value: object) -> str | None:
