@@ -16,6 +16,7 @@ import tempfile
 from tests.browser_chromium import open_chromium, open_page
 from tests.browser_page import open_traces
 from tests.browser_traces import real_trace
+from tests.peer_mlflow.intended import reference_table
 from tracestore import display, settings
 from tracestore.answers import Answer, Column
 from tracestore.entities import Trace, TraceState
@@ -60,6 +61,7 @@ def generated_blocks() -> dict[str, str]:
         "metrics": quantities.reference_table().strip(),
         "fields": f"{fields.reference_table()}\n{fields.operator_table()}".strip(),
         "settings": settings.reference_table().strip(),
+        "programs": reference_table(),
         "figures": summary_of_figures(),
     }
 

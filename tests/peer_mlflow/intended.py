@@ -181,9 +181,18 @@ INTENDED: tuple[Intended, ...] = (
         "what MLflow reads too: always three decimals, `default` as the source",
     ),
     Intended(
+        "older-names", r"clients\.names_beyond_tracing", "some names of MLflow 2 are gone", "they work: `get_last_active_trace`, `set_span_chat_messages`",
+    ),
+    Intended(
         "client-in-a-span", r"clients\.inside_a_span", "`start_trace` is refused inside a span", "it starts a trace of its own",
     ),
 )  # fmt: skip
+
+
+def reference_table() -> str:
+    """Return all intended differences as a Markdown table, the rows in the order of the list."""
+    rows = [f"| {each.mlflow} | {each.here} |" for each in INTENDED]
+    return "\n".join(["| MLflow 3.17 | tracestore |", "|---|---|", *rows])
 
 
 def reason_of(where: str, theirs: Any, own: Any) -> Intended | None:
