@@ -5,11 +5,27 @@ What the programs observe is compared with MLflow's observations in `.ci/mlflow`
 
 from __future__ import annotations
 
+import json
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from tests.peer_mlflow.conformance import differences, load_programs
 from tests.peer_mlflow.intended import INTENDED, reason_of
-from tests.peer_mlflow.observing import PROGRAMS, plain
+from tests.peer_mlflow.observing import FAILED, PROGRAMS, plain
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def test_every_program_runs_to_its_end(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "tests.peer_mlflow.observe", "tracestore", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
+
+    observed = json.loads((tmp_path / "tracestore.json").read_text("utf-8"))
+    failed = {name: seen for name, seen in observed.items() if FAILED in seen}
+    assert failed == {}
 
 
 def test_there_are_as_many_programs_as_the_readme_says() -> None:

@@ -25,6 +25,7 @@ from tracestore.entities import (
     SpanStatus,
     SpanStatusCode,
     Trace,
+    TraceState,
     ViewType,
 )
 from tracestore.errors import InvalidArgumentError, NotFoundError
@@ -179,14 +180,20 @@ class MlflowClient:
         if trace_id == NO_OP_TRACE_ID:
             return
         trace = self._running_trace(trace_id)
-        if trace is None:
+        if trace is None and not self._is_stored(trace_id):
             raise NotFoundError(f"no trace {trace_id!r} runs in this process")
-        if trace.has_ended:
+        if trace is None or trace.has_ended:
             raise InvalidArgumentError(f"trace {trace_id!r} has ended already")
         _end(trace.root, outputs, attributes, status, end_time_ns)
 
     def _running_trace(self, trace_id: str) -> LiveTrace | None:
         return cast("LiveTrace | None", runtime.store.live.get(trace_id))
+
+    def _is_stored(self, trace_id: str) -> bool:
+        try:
+            return self._store.get_trace(trace_id).info.state is not TraceState.IN_PROGRESS
+        except NotFoundError:
+            return False
 
     def _running_span(self, trace_id: str, span_id: str) -> LiveSpan | None:
         trace = self._running_trace(trace_id)

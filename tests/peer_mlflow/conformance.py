@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.peer_mlflow import programs
 from tests.peer_mlflow.intended import INTENDED, Intended, reason_of
-from tests.peer_mlflow.observing import PROGRAMS
+from tests.peer_mlflow.observing import FAILED, PROGRAMS
 
 #: What both run with: MLflow's traces are readable when the traced call returns, as ours always are.
 _BASE = {"MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false", "PYTHONWARNINGS": "ignore"}
@@ -86,6 +86,8 @@ def compare(mlflow: Observed, ours: Observed) -> list[str]:
     same = differing = 0
     for name in PROGRAMS:
         for label in {**mlflow.get(name, {}), **ours.get(name, {})}:
+            if label == FAILED:
+                problems.append(f"{name} does not run to its end")
             theirs, own = mlflow[name].get(label, _ABSENT), ours[name].get(label, _ABSENT)
             found = [(f"{name} | {label}{path}", *pair) for path, *pair in differences(theirs, own)]
             reasons = [reason_of(where, a, b) for where, a, b in found]

@@ -92,7 +92,7 @@ INTENDED: tuple[Intended, ...] = (
         "only what is wrong is left out, with a warning",
     ),
     Intended(
-        "errors-by-type", r"spans\.setters_misused \| event|assessments\.logged_as_entities",
+        "errors-by-type", r"spans\.setters_misused \| event|spans\.status_by_hand|assessments\.logged_as_entities",
         "an argument of a wrong type raises whatever happens to: AttributeError", "InvalidArgumentError that says what to pass",
     ),
     Intended(
@@ -179,6 +179,10 @@ INTENDED: tuple[Intended, ...] = (
         "dictionary-details", r"assessments\.entities_as_dictionaries|assessments\.sources \| CODE None|entities\.trace_infos_by_hand",
         "empty fields are left out or empty texts, whole seconds have no decimals, a source id may be None",
         "what MLflow reads too: always three decimals, `default` as the source",
+    ),
+    Intended(
+        "experiment-ids", r"searches\.of_other_experiments \| old name", "`experiment_ids=` warns that it is the older name of `locations=`",
+        "both names are taken",
     ),
     Intended(
         "older-names", r"clients\.names_beyond_tracing", "some names of MLflow 2 are gone", "they work: `get_last_active_trace`, `set_span_chat_messages`",

@@ -40,6 +40,9 @@ class Program:
     environment: tuple[tuple[str, str], ...] = ()
 
 
+#: The label of a program that did not run to its end.
+FAILED = "the program itself"
+
 PROGRAMS: dict[str, Program] = {}
 
 
@@ -166,6 +169,6 @@ def run(library: Any, environment: tuple[tuple[str, str], ...]) -> dict[str, dic
         try:
             each.run(library, see)
         except Exception as error:  # noqa: BLE001 - the program goes on with the next one
-            see("the program itself", see.failure(error))
+            see(FAILED, see.failure(error))
         observed[each.name] = see.observations
     return observed

@@ -67,8 +67,11 @@ class Trace(msgspec.Struct):
             span_id: The exact id.
 
         Raises:
-            InvalidArgumentError: `name` is neither text nor a compiled pattern.
+            InvalidArgumentError: `name` is neither text nor a compiled pattern, or another is no text.
         """
+        for what, value in (("span_type", span_type), ("span_id", span_id)):
+            if not isinstance(value, (str, type(None))):
+                raise InvalidArgumentError(f"{what} is a {type(value).__name__}; pass text")
         if name is not None and not isinstance(name, (str, re.Pattern)):
             raise InvalidArgumentError(
                 f"name is a {type(name).__name__}; pass text or a compiled regular expression"

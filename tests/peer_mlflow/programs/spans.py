@@ -64,32 +64,17 @@ def siblings_and_depth(mlflow: Any, see: See) -> None:
 @program()
 def status_by_hand(mlflow: Any, see: See) -> None:
     entities = mlflow.entities
-    for status in (
-        "OK",
-        "ERROR",
-        "UNSET",
-        "ok",
-        "foo",
-        entities.SpanStatusCode.ERROR,
-        entities.SpanStatus("ERROR", "because"),
-        entities.SpanStatus(entities.SpanStatusCode.OK),
-        5,
-        None,
-    ):
+    given: dict[str, Any] = {
+        "OK": "OK", "ERROR": "ERROR", "UNSET": "UNSET", "lower case": "ok", "unknown": "foo", "number": 5, "none": None,
+        "code": entities.SpanStatusCode.ERROR, "status": entities.SpanStatus("ERROR", "because"),
+        "status of a code": entities.SpanStatus(entities.SpanStatusCode.OK),
+    }  # fmt: skip
+    for label, status in given.items():
         with mlflow.start_span("s") as span:
-            see.result(
-                f"set {getattr(status, 'value', status)!s:.40}",
-                lambda s=status, x=span: x.set_status(s),
-            )
+            see.result(f"set {label}", lambda s=status, x=span: x.set_status(s))
         trace = see.last()
-        see(
-            f"read {getattr(status, 'value', status)!s:.40}",
-            [
-                trace.info.state,
-                trace.data.spans[0].status.status_code,
-                trace.data.spans[0].status.description,
-            ],
-        )
+        found = trace.data.spans[0].status
+        see(f"read {label}", [trace.info.state, found.status_code, found.description])
 
 
 @program()
