@@ -30,7 +30,8 @@ export class Application {
   /** Show the list, or the only trace there is. */
   async start() {
     await this.list.search();
-    this.isAlone = !this.list.box.value && this.list.records.length === 1 && !this.list.next && this.source.isFixed;
+    this.isAlone =
+      !this.list.box.value && this.list.records.length === 1 && !this.list.next && this.source.isFixed;
     if (this.isAlone) await this.open(this.list.records[0]);
     else this.showList();
   }

@@ -17,7 +17,12 @@ export function section(title, content, buttons = []) {
   return element(
     "section",
     { class: "tu-section", "aria-label": title },
-    element("div", { class: "tu-heading" }, element("h3", {}, title), element("span", { class: "tu-tools" }, buttons)),
+    element(
+      "div",
+      { class: "tu-heading" },
+      element("h3", {}, title),
+      element("span", { class: "tu-tools" }, buttons),
+    ),
     content,
   );
 }
@@ -45,14 +50,24 @@ function fieldBlock(value) {
 /** Return text that keeps its line breaks, cut where it is long. */
 export function textBlock(text, kind = "tu-text") {
   if (text.length <= MAX_TEXT) return element("div", { class: kind, dir: "auto" }, text);
-  return growing(text.length, kind, (most) => text.slice(0, most), () => text);
+  return growing(
+    text.length,
+    kind,
+    (most) => text.slice(0, most),
+    () => text,
+  );
 }
 
 function outlineBlock(value) {
   const first = outline(value, MAX_TEXT);
   if (first.length < MAX_TEXT) return element("pre", { class: "tu-outline" }, first);
   const whole = JSON.stringify(value);
-  return growing(whole.length, "tu-outline", (most) => outline(value, most), () => whole);
+  return growing(
+    whole.length,
+    "tu-outline",
+    (most) => outline(value, most),
+    () => whole,
+  );
 }
 
 /** Return the beginning of something long, with buttons for more of it and for the whole. */
@@ -60,12 +75,16 @@ function growing(length, kind, read, whole) {
   let most = MAX_TEXT;
   const text = element("div", { class: kind, dir: "auto" }, read(most));
   const rest = element("span", { class: "tu-rest" });
-  const more = button("Show more", () => {
-    most = Math.min(most * 8, MAX_SHOWN);
-    text.textContent = "";
-    text.append(element("span", {}, read(most)));
-    say();
-  }, { kind: "tu-small" });
+  const more = button(
+    "Show more",
+    () => {
+      most = Math.min(most * 8, MAX_SHOWN);
+      text.textContent = "";
+      text.append(element("span", {}, read(most)));
+      say();
+    },
+    { kind: "tu-small" },
+  );
   const say = () => {
     rest.textContent = length > most ? `… ${sizeText(length - most)} more` : `${sizeText(length)}, all of it`;
     more.hidden = most >= Math.min(length, MAX_SHOWN);
@@ -74,7 +93,10 @@ function growing(length, kind, read, whole) {
   const tools = [
     more,
     copyButton("Copy the whole text", whole, "Copy all"),
-    button("Save", () => saveText("payload.txt", whole()), { kind: "tu-small", name: "Save the whole text as a file" }),
+    button("Save", () => saveText("payload.txt", whole()), {
+      kind: "tu-small",
+      name: "Save the whole text as a file",
+    }),
   ];
   return element("div", { class: "tu-long" }, text, element("div", { class: "tu-tools" }, rest, tools));
 }
@@ -86,7 +108,10 @@ export function fieldsBlock(fields) {
     .slice(0, MAX_MEMBERS)
     .flatMap(([key, value]) => [element("dt", {}, line(key)), element("dd", {}, fieldBlock(value))]);
   const rest = entries.length - MAX_MEMBERS;
-  return [element("dl", { class: "tu-fields" }, rows), rest > 0 ? note(`… ${amountText(rest, "more field")}`) : null];
+  return [
+    element("dl", { class: "tu-fields" }, rows),
+    rest > 0 ? note(`… ${amountText(rest, "more field")}`) : null,
+  ];
 }
 
 /** Return the turns; of a long conversation the first few and the last, and the others when asked for. */
@@ -97,7 +122,9 @@ function conversation(messages) {
   chat.append(...first.map(turn));
   if (hidden) {
     const middle = messages.slice(FIRST_MESSAGES, FIRST_MESSAGES + hidden);
-    const more = button(`Show ${amountText(hidden, "more message")}`, () => more.replaceWith(...middle.map(turn)));
+    const more = button(`Show ${amountText(hidden, "more message")}`, () =>
+      more.replaceWith(...middle.map(turn)),
+    );
     chat.append(more, ...messages.slice(FIRST_MESSAGES + hidden).map(turn));
   }
   return chat;
@@ -107,7 +134,8 @@ function turn(message) {
   const kind = ROLES.has(message.role) ? ` tu-role-${message.role}` : "";
   const parts = message.parts.map(({ title, value }) => {
     if (!title) return value === null || value === undefined ? null : fieldBlock(value);
-    const detail = value === null || value === undefined ? null : isObject(value) ? fieldsBlock(value) : fieldBlock(value);
+    const detail =
+      value === null || value === undefined ? null : isObject(value) ? fieldsBlock(value) : fieldBlock(value);
     return element("div", { class: "tu-part" }, element("div", { class: "tu-call" }, line(title)), detail);
   });
   const hasMore = Object.keys(message.extra).length > 0;
@@ -121,15 +149,20 @@ function turn(message) {
 }
 
 function documentList(documents) {
-  const items = documents.slice(0, MAX_MEMBERS).map((each) =>
-    element(
-      "li",
-      { class: "tu-document" },
-      element("div", { class: "tu-source" }, line(each.source) || "no source"),
-      textBlock(each.text),
-      Object.keys(each.extra).length ? fieldsBlock(each.extra) : null,
-    ),
-  );
+  const items = documents
+    .slice(0, MAX_MEMBERS)
+    .map((each) =>
+      element(
+        "li",
+        { class: "tu-document" },
+        element("div", { class: "tu-source" }, line(each.source) || "no source"),
+        textBlock(each.text),
+        Object.keys(each.extra).length ? fieldsBlock(each.extra) : null,
+      ),
+    );
   const rest = documents.length - MAX_MEMBERS;
-  return [element("ol", { class: "tu-documents" }, items), rest > 0 ? note(`… ${amountText(rest, "more document")}`) : null];
+  return [
+    element("ol", { class: "tu-documents" }, items),
+    rest > 0 ? note(`… ${amountText(rest, "more document")}`) : null,
+  ];
 }

@@ -1,5 +1,15 @@
 // What is known about the trace as a whole, or about one of its spans: the pane beside the waterfall.
-import { amountText, costText, countText, durationText, exactTime, line, millisecondsText, sizeText, timeText } from "./words.js";
+import {
+  amountText,
+  costText,
+  countText,
+  durationText,
+  exactTime,
+  line,
+  millisecondsText,
+  sizeText,
+  timeText,
+} from "./words.js";
 import { button, copyButton, element, fill, saveText } from "./elements.js";
 import { decode, isObject, previewOf } from "./payload.js";
 import { assessmentMark, stateMark } from "./list.js";
@@ -7,13 +17,23 @@ import { fieldsBlock, note, section, textBlock, valueBlock } from "./content.js"
 
 const MAX_LIST = 100;
 const LOADED_AT_ONCE = 200_000; // characters of a payload that the kernel is asked for without a click
-const SHOWN_ATTRIBUTES = new Set(["mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType", "mlflow.traceRequestId"]);
+const SHOWN_ATTRIBUTES = new Set([
+  "mlflow.spanInputs",
+  "mlflow.spanOutputs",
+  "mlflow.spanType",
+  "mlflow.traceRequestId",
+]);
 
 /** The pane. `context`: source, trace (what it opened), openTrace(id), changed(record). */
 export class Detail {
   constructor(context) {
     this.context = context;
-    this.element = element("div", { class: "tu-detail", role: "region", "aria-label": "Details", tabindex: "0" });
+    this.element = element("div", {
+      class: "tu-detail",
+      role: "region",
+      "aria-label": "Details",
+      tabindex: "0",
+    });
   }
 
   /** Show the trace as a whole. */
@@ -49,10 +69,15 @@ export class Detail {
       element("h2", {}, line(span.name) || "unnamed span"),
       this.facts(spanFacts(span, this.context.trace, shown)),
       exceptions.map(exceptionSection),
-      span.status === "ERROR" && !exceptions.length && span.message ? section("Error", textBlock(span.message)) : null,
+      span.status === "ERROR" && !exceptions.length && span.message
+        ? section("Error", textBlock(span.message))
+        : null,
       this.payload("Inputs", span, "inputs"),
       this.payload("Outputs", span, "outputs"),
-      this.assessments(record.assessments.filter((each) => each.span === span.id), span.id),
+      this.assessments(
+        record.assessments.filter((each) => each.span === span.id),
+        span.id,
+      ),
       fieldSection("Attributes", shown),
       span.sizes?.attributes ? this.payload("Attributes", span, "attributes") : null,
       others.length ? eventSection(others, span, this.context.trace) : null,
@@ -81,7 +106,12 @@ export class Detail {
     }
     const holder = element("div", {});
     const load = () => this.load(holder, title, span, name);
-    fill(holder, section(title, note(`${sizeText(size)} that are not loaded`), [button("Load", load, { kind: "tu-small" })]));
+    fill(
+      holder,
+      section(title, note(`${sizeText(size)} that are not loaded`), [
+        button("Load", load, { kind: "tu-small" }),
+      ]),
+    );
     if (size <= LOADED_AT_ONCE) load();
     return holder;
   }
@@ -92,7 +122,14 @@ export class Detail {
     if (text === null) {
       const code = `tracestore.get_trace(${JSON.stringify(trace.record.id)}).search_spans(span_id=${JSON.stringify(span.id)})[0].${name}`;
       const said = `Too large to be sent here (${sizeText(span.sizes[name])}). In a cell it is:`;
-      fill(holder, section(title, [note(said), element("pre", { class: "tu-outline" }, code)], [copyButton("Copy the code", () => code)]));
+      fill(
+        holder,
+        section(
+          title,
+          [note(said), element("pre", { class: "tu-outline" }, code)],
+          [copyButton("Copy the code", () => code)],
+        ),
+      );
       return;
     }
     span[name] = text;
@@ -109,22 +146,35 @@ export class Detail {
   }
 
   assessmentForm(spanId) {
-    const name = element("input", { class: "tu-box", "aria-label": "Name of the assessment", maxlength: "250" });
+    const name = element("input", {
+      class: "tu-box",
+      "aria-label": "Name of the assessment",
+      maxlength: "250",
+    });
     name.value = "correct";
-    const value = element("input", { class: "tu-box", "aria-label": "Score or text", placeholder: "score or text" });
+    const value = element("input", {
+      class: "tu-box",
+      "aria-label": "Score or text",
+      placeholder: "score or text",
+    });
     const reason = element("input", { class: "tu-box", "aria-label": "Why", placeholder: "why (optional)" });
     const said = element("span", { class: "tu-rest", role: "status" });
     const save = async (given, kind = "feedback") => {
       try {
         const record = await this.context.source.assess(this.context.trace.record.id, {
-          kind, name: name.value.trim(), value: given, rationale: reason.value.trim() || null, span: spanId,
+          kind,
+          name: name.value.trim(),
+          value: given,
+          rationale: reason.value.trim() || null,
+          span: spanId,
         });
         this.context.changed(record, spanId);
       } catch (error) {
         fill(said, error.message);
       }
     };
-    const typed = () => (value.value.trim() !== "" && Number.isFinite(Number(value.value)) ? Number(value.value) : value.value);
+    const typed = () =>
+      value.value.trim() !== "" && Number.isFinite(Number(value.value)) ? Number(value.value) : value.value;
     return element(
       "form",
       { class: "tu-assess", "aria-label": "Assess", on: { submit: (event) => event.preventDefault() } },
@@ -134,7 +184,9 @@ export class Detail {
       value,
       reason,
       button("Save feedback", () => save(typed())),
-      button("Save as expected", () => save(typed(), "expectation"), { title: "What the right answer would have been" }),
+      button("Save as expected", () => save(typed(), "expectation"), {
+        title: "What the right answer would have been",
+      }),
       said,
     );
   }
@@ -143,14 +195,21 @@ export class Detail {
     if (!record.session) return null;
     const list = element("ol", { class: "tu-session" });
     this.context.source.session(record.session).then((found) => {
-      fill(list, found.slice(0, MAX_LIST).map((each) => this.neighbour(each, each.id === record.id)));
-      if (found.length > MAX_LIST) list.append(note(`… ${amountText(found.length - MAX_LIST, "more trace")}`));
+      fill(
+        list,
+        found.slice(0, MAX_LIST).map((each) => this.neighbour(each, each.id === record.id)),
+      );
+      if (found.length > MAX_LIST)
+        list.append(note(`… ${amountText(found.length - MAX_LIST, "more trace")}`));
     });
     return section(`Session ${line(record.session, 80)}`, list);
   }
 
   neighbour(record, isThis) {
-    const text = [element("span", { class: "tu-time" }, timeText(record.start_ms)), ` ${line(previewOf(record.request), 160) || line(record.name)}`];
+    const text = [
+      element("span", { class: "tu-time" }, timeText(record.start_ms)),
+      ` ${line(previewOf(record.request), 160) || line(record.name)}`,
+    ];
     const label = isThis
       ? element("strong", { "aria-current": "true" }, text)
       : button(text, () => this.context.openTrace(record), { kind: "tu-link" });
@@ -178,7 +237,11 @@ function traceFacts(record, spans) {
 }
 
 function tokensText(tokens) {
-  const parts = [["input_tokens", "in"], ["output_tokens", "out"], ["total_tokens", "in all"]];
+  const parts = [
+    ["input_tokens", "in"],
+    ["output_tokens", "out"],
+    ["total_tokens", "in all"],
+  ];
   return parts
     .filter(([key]) => typeof tokens[key] === "number")
     .map(([key, word]) => `${countText(tokens[key])} ${word}`)
@@ -191,9 +254,16 @@ function spanFacts(span, trace, attributes) {
   const exact = span.duration_ns === undefined ? "still open" : `${countText(span.duration_ns)} ns`;
   return [
     ["type", line(span.type)],
-    ["status", span.status === "ERROR" ? element("span", { class: "tu-mark tu-is-error" }, "ERROR") : span.status],
+    [
+      "status",
+      span.status === "ERROR" ? element("span", { class: "tu-mark tu-is-error" }, "ERROR") : span.status,
+    ],
     ["took", span.duration_ns === undefined ? "still open" : durationText(span.duration_ns), exact],
-    ["starts after", durationText(span.start_ns), `${countText(span.start_ns)} ns\n${exactTime(Math.floor(start_ms))}`],
+    [
+      "starts after",
+      durationText(span.start_ns),
+      `${countText(span.start_ns)} ns\n${exactTime(Math.floor(start_ms))}`,
+    ],
     ["model", line(span.model)],
     ["tokens", isObject(tokens) ? tokensText(tokens) : ""],
     ["cost", costText(attributes["mlflow.llm.cost"])],
@@ -204,7 +274,9 @@ function spanFacts(span, trace, attributes) {
 
 function fieldSection(title, fields) {
   if (!Object.keys(fields).length) return null;
-  return section(title, fieldsBlock(fields), [copyButton(`Copy ${title}`, () => JSON.stringify(fields, null, 2))]);
+  return section(title, fieldsBlock(fields), [
+    copyButton(`Copy ${title}`, () => JSON.stringify(fields, null, 2)),
+  ]);
 }
 
 function exceptionSection(event) {
@@ -230,26 +302,39 @@ function eventSection(events, span, trace) {
     return element(
       "li",
       {},
-      element("span", { class: "tu-time", title: exactTime(Math.floor((event?.time_unix_nano ?? 0) / 1e6)) }, `+${durationText(Math.round(since * 1000) * 1000)}`),
+      element(
+        "span",
+        { class: "tu-time", title: exactTime(Math.floor((event?.time_unix_nano ?? 0) / 1e6)) },
+        `+${durationText(Math.round(since * 1000) * 1000)}`,
+      ),
       " ",
       element("strong", {}, line(event?.name)),
       Object.keys(fields).length ? fieldsBlock(fields) : null,
     );
   });
   const rest = events.length - MAX_LIST;
-  return section("Events", [element("ul", { class: "tu-events" }, items), rest > 0 ? note(`… ${amountText(rest, "more event")}`) : null]);
+  return section("Events", [
+    element("ul", { class: "tu-events" }, items),
+    rest > 0 ? note(`… ${amountText(rest, "more event")}`) : null,
+  ]);
 }
 
 function linkSection(links) {
   if (!links.length) return null;
-  const items = links.slice(0, MAX_LIST).map((link) => element("li", {}, line(`${link?.trace_id} ${link?.span_id}`)));
+  const items = links
+    .slice(0, MAX_LIST)
+    .map((link) => element("li", {}, line(`${link?.trace_id} ${link?.span_id}`)));
   return section("Links", element("ul", { class: "tu-events" }, items));
 }
 
 function assessmentItem(each, trace, spanId) {
   const of = spanId === null && each.span ? trace.spans.find((span) => span.id === each.span) : null;
   const where = of ? ` on ${line(of.name)}` : "";
-  const source = element("span", { class: "tu-quiet", title: each.time_ms ? exactTime(each.time_ms) : null }, ` ${each.kind}${where}, ${line(each.source)}`);
+  const source = element(
+    "span",
+    { class: "tu-quiet", title: each.time_ms ? exactTime(each.time_ms) : null },
+    ` ${each.kind}${where}, ${line(each.source)}`,
+  );
   return element(
     "li",
     { class: each.valid ? "" : "tu-overridden" },
@@ -263,7 +348,9 @@ function assessmentItem(each, trace, spanId) {
 
 /** Return a span with its payloads decoded. */
 function readableSpan(span) {
-  const payloads = ["inputs", "outputs", "attributes", "events", "links"].filter((name) => span[name] !== undefined);
+  const payloads = ["inputs", "outputs", "attributes", "events", "links"].filter(
+    (name) => span[name] !== undefined,
+  );
   return { ...span, ...Object.fromEntries(payloads.map((name) => [name, decode(span[name])])) };
 }
 
@@ -272,9 +359,18 @@ function rawSection(title, name, read) {
   const text = () => JSON.stringify(read(), null, 2);
   const tools = [
     copyButton(`Copy ${title}`, text),
-    button("Save", () => saveText(`${name}.json`, text()), { kind: "tu-small", name: `Save ${title} as a file` }),
+    button("Save", () => saveText(`${name}.json`, text()), {
+      kind: "tu-small",
+      name: `Save ${title} as a file`,
+    }),
   ];
-  const details = element("details", { class: "tu-raw" }, element("summary", {}, title), element("div", { class: "tu-tools" }, tools), body);
+  const details = element(
+    "details",
+    { class: "tu-raw" },
+    element("summary", {}, title),
+    element("div", { class: "tu-tools" }, tools),
+    body,
+  );
   details.addEventListener("toggle", () => fill(body, details.open ? textBlock(text(), "tu-outline") : ""));
   return details;
 }

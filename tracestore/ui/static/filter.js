@@ -239,7 +239,8 @@ function likes(pattern, flags) {
     const character = pattern[place];
     if (character === "%") source += ".*";
     else if (character === "_") source += ".";
-    else source += literal(character === "\\" && place + 1 < pattern.length ? pattern[(place += 1)] : character);
+    else
+      source += literal(character === "\\" && place + 1 < pattern.length ? pattern[(place += 1)] : character);
   }
   const expression = new RegExp(`^${source.replace(/(\.\*)+/g, ".*")}$`, flags);
   return (value) => typeof value === "string" && expression.test(value);
@@ -339,7 +340,12 @@ function fieldOf(text) {
   }
   if (entity === "span" && key.startsWith("attributes.")) {
     const path = key.slice(11).replace(/^(["'`])(.*)\1$/s, "$2");
-    return { type: "json", isSpan: true, isTyped: true, read: (span) => within(decode(span.attributes), path) };
+    return {
+      type: "json",
+      isSpan: true,
+      isTyped: true,
+      read: (span) => within(decode(span.attributes), path),
+    };
   }
   const ofSpan = entity === "span" ? SPAN_FIELDS[key] : undefined;
   if (ofSpan) return { type: ofSpan[0], isSpan: true, read: (span) => one(ofSpan[1](span)) };

@@ -1,6 +1,15 @@
 // The list of traces: filter box, columns, order, rows. Knows what a source finds; opening a trace is up to
 // whoever made the list. Rows come in pages and only those in view are drawn.
-import { amountText, costText, countText, exactTime, line, millisecondsText, timeText, zoneText } from "./words.js";
+import {
+  amountText,
+  costText,
+  countText,
+  exactTime,
+  line,
+  millisecondsText,
+  timeText,
+  zoneText,
+} from "./words.js";
 import { button, delayed, element, fill } from "./elements.js";
 import { previewOf } from "./payload.js";
 import { VirtualList } from "./virtual.js";
@@ -15,22 +24,51 @@ export function stateMark(state) {
 
 /** Return an assessment as a short label. */
 export function assessmentMark(each) {
-  const said = each.error ? "failed" : typeof each.value === "string" ? each.value : JSON.stringify(each.value);
-  const isBad = each.error || each.value === false || ["no", "false", "bad"].includes(String(each.value).toLowerCase());
+  const said = each.error
+    ? "failed"
+    : typeof each.value === "string"
+      ? each.value
+      : JSON.stringify(each.value);
+  const isBad =
+    each.error || each.value === false || ["no", "false", "bad"].includes(String(each.value).toLowerCase());
   const isGood = each.value === true || ["yes", "true", "good"].includes(String(each.value).toLowerCase());
   const kind = isBad ? "error" : isGood ? "ok" : "plain";
   const title = [`${each.name}: ${said}`, each.source, each.rationale].filter(Boolean).join("\n");
-  return element("span", { class: `tu-mark tu-is-${kind}`, title: line(title, 600) }, `${line(each.name, 40)} ${line(said, 40)}`);
+  return element(
+    "span",
+    { class: `tu-mark tu-is-${kind}`, title: line(title, 600) },
+    `${line(each.name, 40)} ${line(said, 40)}`,
+  );
 }
 
 // title, width, field to order by, how to draw a cell; the first is always there
 const COLUMNS = {
   trace: ["Trace", "minmax(100px, 1.3fr)", "name", traceCell],
-  start: ["Start", "minmax(70px, 150px)", "timestamp_ms", (record) => [timeText(record.start_ms), exactTime(record.start_ms)]],
-  duration: ["Duration", "minmax(56px, 88px)", "duration", (record) => [millisecondsText(record.duration_ms), `${record.duration_ms} ms`]],
+  start: [
+    "Start",
+    "minmax(70px, 150px)",
+    "timestamp_ms",
+    (record) => [timeText(record.start_ms), exactTime(record.start_ms)],
+  ],
+  duration: [
+    "Duration",
+    "minmax(56px, 88px)",
+    "duration",
+    (record) => [millisecondsText(record.duration_ms), `${record.duration_ms} ms`],
+  ],
   spans: ["Spans", "minmax(40px, 64px)", "span_count", (record) => [countText(record.span_count)]],
-  tokens: ["Tokens", "minmax(44px, 76px)", "tokens.total", (record) => [countText(record.tokens?.total_tokens), JSON.stringify(record.tokens)]],
-  cost: ["Cost", "minmax(44px, 84px)", "cost.total", (record) => [costText(record.cost), JSON.stringify(record.cost)]],
+  tokens: [
+    "Tokens",
+    "minmax(44px, 76px)",
+    "tokens.total",
+    (record) => [countText(record.tokens?.total_tokens), JSON.stringify(record.tokens)],
+  ],
+  cost: [
+    "Cost",
+    "minmax(44px, 84px)",
+    "cost.total",
+    (record) => [costText(record.cost), JSON.stringify(record.cost)],
+  ],
   request: ["Request", "minmax(50px, 2fr)", null, (record) => previewCell(record.request)],
   response: ["Response", "minmax(50px, 2fr)", null, (record) => previewCell(record.response)],
   labels: ["Assessments", "minmax(40px, 1.2fr)", null, labelsCell],
@@ -42,7 +80,10 @@ const FIRST_COLUMNS = ["trace", "start", "duration", "tokens", "cost", "request"
 const NUMBERS = new Set(["duration", "spans", "tokens", "cost"]);
 
 function traceCell(record) {
-  return [[stateMark(record.state), element("span", { class: "tu-name" }, line(record.name) || "unnamed trace")], record.id];
+  return [
+    [stateMark(record.state), element("span", { class: "tu-name" }, line(record.name) || "unnamed trace")],
+    record.id,
+  ];
 }
 
 function previewCell(text) {
@@ -50,7 +91,12 @@ function previewCell(text) {
 }
 
 function labelsCell(record) {
-  return [record.assessments.filter((each) => each.valid).slice(0, 4).map(assessmentMark)];
+  return [
+    record.assessments
+      .filter((each) => each.valid)
+      .slice(0, 4)
+      .map(assessmentMark),
+  ];
 }
 
 function tagsCell(record) {
@@ -130,15 +176,34 @@ export class TraceList {
   setColumns() {
     const shown = this.shownColumns();
     this.element.style.setProperty("--tu-columns", shown.map(([, [, width]]) => width).join(" "));
-    fill(this.header, shown.map(([name, [title, , field]]) => this.heading(name, title, field)));
+    fill(
+      this.header,
+      shown.map(([name, [title, , field]]) => this.heading(name, title, field)),
+    );
   }
 
   heading(name, title, field) {
     const isOrder = field !== null && this.query.order === field;
     const sort = isOrder ? (this.query.isDescending ? "descending" : "ascending") : null;
     const text = name === "start" ? `${title} (${zoneText()})` : title;
-    const content = field === null ? text : button([text, isOrder ? element("span", { "aria-hidden": "true" }, this.query.isDescending ? " ▾" : " ▴") : ""], () => this.sort(field), { kind: "tu-sort", title: `Order by ${title}` });
-    return element("div", { role: "columnheader", "aria-sort": sort, class: NUMBERS.has(name) ? "tu-number" : "" }, content);
+    const content =
+      field === null
+        ? text
+        : button(
+            [
+              text,
+              isOrder
+                ? element("span", { "aria-hidden": "true" }, this.query.isDescending ? " ▾" : " ▴")
+                : "",
+            ],
+            () => this.sort(field),
+            { kind: "tu-sort", title: `Order by ${title}` },
+          );
+    return element(
+      "div",
+      { role: "columnheader", "aria-sort": sort, class: NUMBERS.has(name) ? "tu-number" : "" },
+      content,
+    );
   }
 
   sort(field) {

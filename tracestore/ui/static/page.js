@@ -2,7 +2,11 @@
 import { Application } from "./application.js";
 import { PageSource } from "./sources.js";
 
-const application = new Application(document.getElementById("tracestore"), new PageSource(document), document);
+const application = new Application(
+  document.getElementById("tracestore"),
+  new PageSource(document),
+  document,
+);
 const first = location.hash.slice(1);
 
 application.start().then(() => {

@@ -193,7 +193,10 @@ function* itemPieces(value, depth, most) {
 }
 
 function quoted(text, depth, most) {
-  const lines = text.slice(0, most).split("\n").map((each) => JSON.stringify(each).slice(1, -1));
+  const lines = text
+    .slice(0, most)
+    .split("\n")
+    .map((each) => JSON.stringify(each).slice(1, -1));
   const note = text.length > most ? `… ${sizeText(text.length - most)} more` : "";
   return `"${lines.join(newLine(depth))}"${note}`;
 }

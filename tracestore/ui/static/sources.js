@@ -57,7 +57,9 @@ export class PageSource {
   }
 
   async find(id, words) {
-    this.opened.texts ??= this.opened.spans.map((span) => `${spanText(span)}\n${span.type ?? ""}`.toLowerCase());
+    this.opened.texts ??= this.opened.spans.map((span) =>
+      `${spanText(span)}\n${span.type ?? ""}`.toLowerCase(),
+    );
     return placesOf(this.opened.texts, words);
   }
 
@@ -69,9 +71,7 @@ export class PageSource {
 
 function placesOf(texts, words) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  return new Set(
-    [...texts.keys()].filter((place) => wanted.every((word) => texts[place].includes(word))),
-  );
+  return new Set([...texts.keys()].filter((place) => wanted.every((word) => texts[place].includes(word))));
 }
 
 /** Traces in a file that a notebook's kernel has open. Answers come as JSON, long ones compressed. */

@@ -1,6 +1,15 @@
 // One trace: its head, the waterfall with a time axis and a search within the trace, and the pane with details.
 // Knows a source and what it opened. The first row of the waterfall is the trace as a whole.
-import { amountText, costText, countText, durationText, exactTime, line, millisecondsText, timeText } from "./words.js";
+import {
+  amountText,
+  costText,
+  countText,
+  durationText,
+  exactTime,
+  line,
+  millisecondsText,
+  timeText,
+} from "./words.js";
 import { button, copyButton, delayed, element, fill } from "./elements.js";
 import { VirtualList } from "./virtual.js";
 import { stateMark } from "./list.js";
@@ -8,9 +17,20 @@ import { Detail } from "./detail.js";
 import { errorOf } from "./filter.js";
 
 const COLOURS = {
-  LLM: "model", CHAT_MODEL: "model", CHAIN: "chain", WORKFLOW: "chain", TASK: "chain", AGENT: "agent",
-  TOOL: "tool", RETRIEVER: "retriever", RERANKER: "retriever", EMBEDDING: "embedding", MEMORY: "embedding",
-  PARSER: "parser", GUARDRAIL: "guard", EVALUATOR: "guard",
+  LLM: "model",
+  CHAT_MODEL: "model",
+  CHAIN: "chain",
+  WORKFLOW: "chain",
+  TASK: "chain",
+  AGENT: "agent",
+  TOOL: "tool",
+  RETRIEVER: "retriever",
+  RERANKER: "retriever",
+  EMBEDDING: "embedding",
+  MEMORY: "embedding",
+  PARSER: "parser",
+  GUARDRAIL: "guard",
+  EVALUATOR: "guard",
 };
 const MAX_TICKS = 5;
 
@@ -66,7 +86,10 @@ export class TraceView {
     const facts = [
       [timeText(record.start_ms, true), exactTime(record.start_ms)],
       [amountText(spans.length, "span")],
-      [record.tokens?.total_tokens === undefined ? "" : `${countText(record.tokens.total_tokens)} tokens`, JSON.stringify(record.tokens)],
+      [
+        record.tokens?.total_tokens === undefined ? "" : `${countText(record.tokens.total_tokens)} tokens`,
+        JSON.stringify(record.tokens),
+      ],
       [costText(record.cost), JSON.stringify(record.cost)],
     ].filter(([text]) => text);
     return element(
@@ -78,7 +101,11 @@ export class TraceView {
         tools,
         stateMark(record.state),
         element("h1", { title: line(record.name) }, line(record.name) || "unnamed trace"),
-        element("span", { class: "tu-total", title: `${record.duration_ms} ms` }, millisecondsText(record.duration_ms)),
+        element(
+          "span",
+          { class: "tu-total", title: `${record.duration_ms} ms` },
+          millisecondsText(record.duration_ms),
+        ),
       ),
       element(
         "div",
@@ -99,7 +126,10 @@ export class TraceView {
     return element(
       "div",
       { class: "tu-problem" },
-      button(line(span.name) || "unnamed span", () => this.reveal(this.cause), { kind: "tu-link", title: "Show this span" }),
+      button(line(span.name) || "unnamed span", () => this.reveal(this.cause), {
+        kind: "tu-link",
+        title: "Show this span",
+      }),
       `: ${line(said, 300)}${failed > 1 ? ` (${countText(failed)} spans failed)` : ""}`,
     );
   }
@@ -122,7 +152,14 @@ export class TraceView {
       },
     });
     const next = (step, text, name) => button(text, () => this.stepFound(step), { name, kind: "tu-small" });
-    return element("div", { class: "tu-bar" }, this.box, this.status, next(-1, "↑", "Match above"), next(1, "↓", "Match below"));
+    return element(
+      "div",
+      { class: "tu-bar" },
+      this.box,
+      this.status,
+      next(-1, "↑", "Match above"),
+      next(1, "↓", "Match below"),
+    );
   }
 
   axis() {
@@ -130,10 +167,20 @@ export class TraceView {
     const step = stepOf(length);
     const ticks = [];
     for (let tick = 0; length && tick <= 0.9 * length; tick += step) {
-      ticks.push(element("span", { class: "tu-tick", style: { left: `${(100 * tick) / length}%` } }, durationText(tick)));
+      ticks.push(
+        element(
+          "span",
+          { class: "tu-tick", style: { left: `${(100 * tick) / length}%` } },
+          durationText(tick),
+        ),
+      );
     }
     this.share = length ? `${(100 * step) / length}%` : "100%";
-    return element("div", { class: "tu-axis", "aria-hidden": "true" }, element("div", { class: "tu-ticks" }, ticks));
+    return element(
+      "div",
+      { class: "tu-axis", "aria-hidden": "true" },
+      element("div", { class: "tu-ticks" }, ticks),
+    );
   }
 
   /** Work out which spans are in rows: all but those below a folded one. */
@@ -152,7 +199,11 @@ export class TraceView {
       "div",
       { class: "tu-span tu-whole", "aria-level": "1" },
       element("span", { class: "tu-label", role: "gridcell" }, "Whole trace"),
-      element("span", { class: "tu-duration", role: "gridcell" }, millisecondsText(this.trace.record.duration_ms)),
+      element(
+        "span",
+        { class: "tu-duration", role: "gridcell" },
+        millisecondsText(this.trace.record.duration_ms),
+      ),
       element("span", { class: "tu-track", role: "gridcell" }),
     );
   }
@@ -180,7 +231,11 @@ export class TraceView {
         isOpen ? element("span", { class: "tu-mark tu-is-open" }, "open") : null,
         span.orphan ? element("span", { class: "tu-mark tu-is-plain" }, "no parent") : null,
       ),
-      element("span", { class: "tu-duration", role: "gridcell" }, isOpen ? "…" : durationText(span.duration_ns)),
+      element(
+        "span",
+        { class: "tu-duration", role: "gridcell" },
+        isOpen ? "…" : durationText(span.duration_ns),
+      ),
       this.track(span, isOpen),
     );
   }
@@ -191,7 +246,10 @@ export class TraceView {
     const width = isOpen ? 100 - left : Math.min(100 - left, (100 * Math.max(0, span.duration_ns)) / length);
     const title = `starts after ${durationText(span.start_ns)}, ${isOpen ? "still open" : `takes ${durationText(span.duration_ns)} (${countText(span.duration_ns)} ns)`}`;
     const kind = span.status === "ERROR" ? " tu-is-error" : isOpen ? " tu-is-open" : "";
-    const bar = element("span", { class: `tu-span-bar${kind}`, style: { left: `${left}%`, width: `${width}%` } });
+    const bar = element("span", {
+      class: `tu-span-bar${kind}`,
+      style: { left: `${left}%`, width: `${width}%` },
+    });
     return element("span", { class: "tu-track", role: "gridcell", title }, bar);
   }
 
@@ -230,7 +288,11 @@ export class TraceView {
       this.rows.go(0);
       return;
     }
-    for (let above = parentOf(this.trace.spans, place); above !== null; above = parentOf(this.trace.spans, above)) {
+    for (
+      let above = parentOf(this.trace.spans, place);
+      above !== null;
+      above = parentOf(this.trace.spans, above)
+    ) {
       this.folded.delete(above);
     }
     this.layOut();

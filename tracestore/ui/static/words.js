@@ -22,11 +22,18 @@ export function visible(text) {
 export function line(text, most = 300) {
   if (text === null || text === undefined) return "";
   const cut = String(text).slice(0, most + 1);
-  const shown = visible(cut).replace(/[\n\t]+/g, " ").trim();
+  const shown = visible(cut)
+    .replace(/[\n\t]+/g, " ")
+    .trim();
   return cut.length > most ? `${shown.slice(0, most)}…` : shown;
 }
 
-const UNITS_NS = [[1, "ns", 1000], [1e3, "µs", 999.5], [1e6, "ms", 999.5], [1e9, "s", 60]];
+const UNITS_NS = [
+  [1, "ns", 1000],
+  [1e3, "µs", 999.5],
+  [1e6, "ms", 999.5],
+  [1e9, "s", 60],
+];
 
 /** Return "850 ns", "12.3 ms", "1.20 s", "2 min 05 s", "3 h 20 min" or "4 d 02 h"; "-" for none. */
 export function durationText(ns) {
