@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from benchmarks import dataset, import_time, report, search, workload
+from benchmarks import dataset, import_time, metrics, report, search, workload
+from tracestore import Store
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -140,3 +141,20 @@ def test_calls_about_one_trace_are_timed(tmp_path: pathlib.Path) -> None:
     arguments = ("--traces", "4000", "--runs", "4", "--data", str(tmp_path))
     printed = _rows(_run("-m", "benchmarks.get", *arguments))
     assert {"get_trace, 4 spans", "delete_traces, 1,000 by time"} <= set(printed)
+
+
+def test_figures_are_timed_and_their_line_says_what_the_loop_says(tmp_path: pathlib.Path) -> None:
+    printed = _run(
+        "-m", "benchmarks.metrics", "--traces", "400", "--runs", "1", "--data", str(tmp_path)
+    )
+    rows = _rows(printed)
+    assert len(rows["by one tag: count, error rate, p95"]) == 4
+    assert "pandas: by one tag, from a data frame of all" in rows
+    path = dataset.dataset(400, tmp_path)
+    with Store(path, read_only=True) as store:
+        line = metrics.the_line(store)
+        for version, (count, rate, _mean) in line.items():
+            chosen = f"tags.environment = 'production' AND tags.app_version = '{version}'"
+            assert count == store.count_traces(chosen)
+            errors = store.count_traces(f"{chosen} AND status = 'ERROR'")
+            assert rate == pytest.approx(errors / count)

@@ -20,6 +20,7 @@ from tracestore.comparison.correlate import log_likelihood
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
 from tracestore.figures import Request
 from tracestore.figures.summaries import percentile
+from tracestore.search import Query, count
 from tracestore.store import Store
 
 
@@ -167,7 +168,7 @@ def test_what_failing_traces_have_in_common_comes_first(
     found = correlated(failing(), "status = 'ERROR'")
     assert set(found["condition"][:4]) == {
         "span.name = 'tool'",
-        "span.attributes.tool = 1",
+        "span.attributes.tool IN (1, true)",
         "assessment.stars = 1.0",
         "assessment.good = 'false'",
     }
@@ -185,6 +186,36 @@ def test_only_traces_within_are_looked_at(few: int, monkeypatch: pytest.MonkeyPa
     assert "tags.region = 'y'" not in found["condition"]
     assert found[0]["matching"] == 50
     assert "50 traces match, 50 do not" in found.notes[0]
+
+
+@pytest.mark.parametrize("few", [20_000, 10])
+def test_each_condition_is_a_filter_that_finds_what_the_row_counts(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "FEW_TRACES", few)
+    connection = filter_store.open_memory()
+    odd = {"it's `odd`.key": 'a "quoted" value', "long": "100%_" * 60, "flag": True, "one": 1}
+    traces = [
+        a_trace(n, status="ERROR", tags=odd_texts(odd), metadata=odd_texts(odd),
+                spans=[a_span(attributes=odd, error="E: x", model="m'1", type="T")],
+                assessments=[said("note", "long " * 60), said("flag", True), said("n", 2)])
+        if n < 40 else a_trace(n)
+        for n in range(200)
+    ]  # fmt: skip
+    filter_store.insert(connection, traces)
+    end_ms = (traces[150]["id"] >> 20) - 1
+    within = f"timestamp <= {end_ms}"
+    found = comparison.correlate(connection, "duration < 1s AND tags.long IS NOT NULL", within,
+                                 max_results=None)  # fmt: skip
+    assert len(found) >= 15
+    assert "40 traces match, 110 do not" in found.notes[0]
+    for row in found:
+        assert count(connection, Query(row["condition"])) == row["matching"] + row["others"], row
+    connection.close()
+
+
+def odd_texts(values: dict[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}
 
 
 def test_chance_is_not_news() -> None:

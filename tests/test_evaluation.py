@@ -280,6 +280,20 @@ def test_json_is_valid_or_of_the_form_wanted(schema: Any, outputs: Any, expected
     assert evaluation.is_json(schema).function(outputs=outputs) is expected
 
 
+def test_json_schema_is_checked_by_the_package_that_knows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    schema = {"type": "object", "required": ["name"]}
+    made = evaluation.is_json(schema)
+    assert made.function(outputs='{"name": "Paris"}') is True
+    assert made.function(outputs="{}") is False
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    with pytest.raises(InvalidArgumentError, match="needs the package jsonschema"):
+        evaluation.is_json(schema)
+    with pytest.raises(InvalidArgumentError, match="no type to check"):
+        evaluation.is_json(5)
+
+
 def test_a_retriever_hits_by_any_name_of_a_document(recording: Store) -> None:
     def ask(documents: Any, expected: Any) -> str:
         with (

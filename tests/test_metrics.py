@@ -9,6 +9,8 @@ import json
 import math
 import pathlib
 import sqlite3
+import sys
+import types
 from typing import Any
 
 import pandas as pd
@@ -327,13 +329,16 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
         figures.Request(asked, "tags.v = '1'", ["name", "metadata.m", "experiment_id"]),
         figures.Request(asked, "status = 'ERROR'", "status", every="1s"),
         figures.Request(asked, "tags.v = '1' OR metadata.m = '2'"),
+        figures.Request(asked, None, "tags.v", end=START_MS + 100),
+        figures.Request(asked, "tags.v = '1'", "status", start=START_MS + 50),
     ]
     by_rows = [figures.measure(connection, request).tuples() for request in requests]
     monkeypatch.setattr(indexed, "MANY_TRACES", 1)
     for request in requests:
         selection = select(connection, Query(request.filter_string))
         assert selection is not None
-        assert indexed.read(selection, []) is not None
+        indexes = indexed.read(selection, [])
+        assert indexes is not None
     assert [figures.measure(connection, request).tuples() for request in requests] == by_rows
     monkeypatch.setattr(indexed, "_MAX_VALUES", 1)
     assert [figures.measure(connection, request).tuples() for request in requests] == by_rows
@@ -407,6 +412,33 @@ def test_a_notebook_gets_a_chart_and_no_markup_of_others() -> None:
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "<script" not in page
+
+
+def test_matplotlib_draws_lines_over_time_and_bars_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[Any, ...]] = []
+
+    class Axes:
+        """Takes what is drawn, as matplotlib's axes do."""
+
+        def plot(self, x: list[Any], y: list[Any], label: str | None) -> None:
+            drawn.append(("line", label, len(x), y))
+
+        def bar(self, label: str, height: float) -> None:
+            drawn.append(("bar", label, height))
+
+        def set_ylabel(self, label: str) -> None:
+            drawn.append(("axis", label))
+
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", types.ModuleType("pyplot"))
+    answer().plot(Axes())
+    measured([a_trace(1)], "count", group_by="status").plot(Axes())
+    assert drawn == [
+        ("line", "<b>", 1, [1]), ("line", "=1+1", 1, [1]), ("axis", "count"),
+        ("bar", "OK", 1), ("axis", "count"),
+    ]  # fmt: skip
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(InvalidArgumentError, match="pip install matplotlib"):
+        answer().plot()
 
 
 def test_the_verb_answers_for_the_active_experiment(recording: Store) -> None:

@@ -131,6 +131,12 @@ class Selection:
     moment: Moment
     _search: _Search
 
+    @property
+    def is_of_all_time(self) -> bool:
+        """Whether `low` and `high` exclude nothing."""
+        low, high = plan.split_time((), 0)[1:]
+        return self.low <= low and self.high >= high
+
     def rows(self, statement: Fragment) -> list[tuple[Any, ...]]:
         """Return all rows of a statement about the selection; errors as those of a search."""
         return self._search.execute(statement)

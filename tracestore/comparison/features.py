@@ -8,6 +8,7 @@ Invariant: a trace counts once for each value, however many of its spans have it
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tracestore.filters.sql import Fragment, build
 from tracestore.readable import decoded
 from tracestore.search import Selection
 from tracestore.storage.record_rows import indexed_attributes
+from tracestore.storage.schema import SCALAR_LENGTH
 
 #: Traces up to which a population is looked up trace by trace.
 FEW_TRACES = 20_000
@@ -43,8 +45,16 @@ class Feature:
     @property
     def condition(self) -> str:
         """The filter that finds the traces that have it."""
-        literal = ast.Text(self.value) if isinstance(self.value, str) else ast.Number(self.value)
-        return str(ast.Comparison(self.field, "=", literal))
+        value = self.value
+        is_attribute = self.field.entity == "span" and self.field.key.startswith("attributes.")
+        if isinstance(value, str):
+            if len(value) == SCALAR_LENGTH and (is_attribute or self.field.entity == "assessment"):
+                return str(ast.Match(self.field, "LIKE", ast.Text(_pattern(value)), negated=False))
+            return str(ast.Comparison(self.field, "=", ast.Text(value)))
+        if is_attribute and value in {0, 1}:  # the index has booleans as numbers
+            both = (ast.Number(value), ast.Truth(bool(value)))
+            return str(ast.Membership(self.field, both, negated=False))
+        return str(ast.Comparison(self.field, "=", ast.Number(value)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ def features_of(
         least: The fewest traces.
         progress: Called with the number of tables looked at.
     """
-    is_all = selection.driver is None and selection.is_indexed and selection.low <= 0
+    is_all = selection.driver is None and selection.is_indexed and selection.is_of_all_time
     few = not is_all and len(population) <= FEW_TRACES
     everything = None if is_all else json.dumps(population)
     listed = json.dumps(matching)
@@ -176,6 +186,11 @@ def _attributes(
     for (name, value), count in total.items():
         if count >= least:
             yield Feature(_reference(ATTRIBUTES, name), value, matched[name, value], count)
+
+
+def _pattern(beginning: str) -> str:
+    """Return the LIKE pattern of texts that begin so."""
+    return re.sub(r"([\\%_])", r"\\\1", beginning) + "%"
 
 
 def ids_of(selection: Selection) -> list[int]:

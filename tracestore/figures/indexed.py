@@ -57,7 +57,7 @@ def read(selection: Selection, wanted: Sequence[Fragment]) -> list[list[Any]] | 
 
 
 def _is_worth_it(selection: Selection) -> bool:
-    if not selection.is_indexed or selection.low > 0:
+    if not (selection.is_indexed and selection.is_of_all_time):
         return False
     if selection.driver is not None:
         return selection.driver.measure.rows >= MANY_TRACES

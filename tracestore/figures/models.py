@@ -112,14 +112,15 @@ def _read_whole_numbers(
     statement = build(
         "SELECT {} FROM {} WHERE {}", sql.comma(lists), selection.source, selection.where
     )
-    decode = msgspec.json.Decoder(list[int | None]).decode
-    ids, *cells = map(decode, selection.rows(statement)[0])
+    listed, *texts = selection.rows(statement)[0]
+    ids = msgspec.json.decode(listed, type=list[int])
+    cells = [msgspec.json.decode(text, type=list[int | None]) for text in texts]
     tally.take(keys, needed, [list(map(model_of.get, ids)), *cells])
 
 
 def _models(selection: Selection) -> tuple[dict[int, str], set[int]]:
     """Return the model of each trace, and the traces that have several, by rotated id."""
-    few = selection.low > 0 and not _reaches_far(selection)
+    few = not selection.is_of_all_time and not _reaches_far(selection)
     few = few or (selection.driver is not None and selection.driver.measure.rows <= FEW_TRACES)
     if few:
         statement = build(_FEW, rotated("trace"), selection.source, selection.where)
