@@ -501,7 +501,7 @@ def test_a_missing_package_is_named_before_anything_is_searched(
 
 
 def test_importing_tracestore_imports_no_table_package() -> None:
-    program = "import sys, tracestore.store, tracestore.capture.fluent as f; print(*sys.modules)"
+    program = "import sys, tracestore.store, tracestore.capture.stored as f; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

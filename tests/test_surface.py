@@ -17,7 +17,7 @@ import pytest
 import tracestore
 from tests.peer_mlflow.surface import PAGE, surface_of
 from tracestore import beyond, entities
-from tracestore.capture import documentation, experiments, fluent
+from tracestore.capture import documentation, experiments, stored
 from tracestore.client import MlflowClient
 from tracestore.errors import InvalidArgumentError, NotFoundError, TracestoreError
 from tracestore.exceptions import MlflowException
@@ -199,7 +199,7 @@ def test_help_of_a_function_says_what_the_stores_says() -> None:
     assert "filter_string: About name" in text
     assert "page_token" not in text  # which the function does not take
     assert text.index("Args:") < text.index("Raises:") < text.index("Example:")
-    for verb in (fluent.set_trace_tag, MlflowClient.delete_traces):
+    for verb in (stored.set_trace_tag, MlflowClient.delete_traces):
         assert "Raises:" in (inspect.getdoc(verb) or "")
 
 

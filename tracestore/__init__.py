@@ -49,19 +49,12 @@ if TYPE_CHECKING:
     from tracestore.capture.experiments import set_experiment as set_experiment
     from tracestore.capture.experiments import set_experiment_tag as set_experiment_tag
     from tracestore.capture.experiments import set_experiment_tags as set_experiment_tags
-    from tracestore.capture.fluent import count_traces as count_traces
-    from tracestore.capture.fluent import delete_trace_tag as delete_trace_tag
-    from tracestore.capture.fluent import explain as explain
     from tracestore.capture.fluent import flush as flush
     from tracestore.capture.fluent import flush_trace_async_logging as flush_trace_async_logging
     from tracestore.capture.fluent import get_active_trace_id as get_active_trace_id
     from tracestore.capture.fluent import get_current_active_span as get_current_active_span
-    from tracestore.capture.fluent import get_last_active_trace as get_last_active_trace
     from tracestore.capture.fluent import get_last_active_trace_id as get_last_active_trace_id
-    from tracestore.capture.fluent import get_trace as get_trace
     from tracestore.capture.fluent import open as open  # noqa: A004 - as gzip.open
-    from tracestore.capture.fluent import search_traces as search_traces
-    from tracestore.capture.fluent import set_trace_tag as set_trace_tag
     from tracestore.capture.fluent import start_span as start_span
     from tracestore.capture.fluent import start_span_no_context as start_span_no_context
     from tracestore.capture.fluent import stats as stats
@@ -74,6 +67,13 @@ if TYPE_CHECKING:
     from tracestore.capture.scope import context as context
     from tracestore.capture.sessions import get_session as get_session
     from tracestore.capture.sessions import search_sessions as search_sessions
+    from tracestore.capture.stored import count_traces as count_traces
+    from tracestore.capture.stored import delete_trace_tag as delete_trace_tag
+    from tracestore.capture.stored import explain as explain
+    from tracestore.capture.stored import get_last_active_trace as get_last_active_trace
+    from tracestore.capture.stored import get_trace as get_trace
+    from tracestore.capture.stored import search_traces as search_traces
+    from tracestore.capture.stored import set_trace_tag as set_trace_tag
     from tracestore.client import MlflowClient as MlflowClient
     from tracestore.errors import FilterSyntaxError as FilterSyntaxError
     from tracestore.errors import TracestoreError as TracestoreError
@@ -124,19 +124,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "set_experiment_tags",
     ),
     "tracestore.capture.fluent": (
-        "count_traces",
-        "delete_trace_tag",
-        "explain",
         "flush",
         "flush_trace_async_logging",
         "get_active_trace_id",
         "get_current_active_span",
-        "get_last_active_trace",
         "get_last_active_trace_id",
-        "get_trace",
         "open",
-        "search_traces",
-        "set_trace_tag",
         "start_span",
         "start_span_no_context",
         "stats",
@@ -146,6 +139,15 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "tracestore.capture.questions": ("compare", "correlate", "metrics"),
     "tracestore.capture.scope": ("context",),
     "tracestore.capture.sessions": ("get_session", "search_sessions"),
+    "tracestore.capture.stored": (
+        "count_traces",
+        "delete_trace_tag",
+        "explain",
+        "get_last_active_trace",
+        "get_trace",
+        "search_traces",
+        "set_trace_tag",
+    ),
     "tracestore.client": ("MlflowClient",),
     "tracestore.errors": ("FilterSyntaxError", "TracestoreError"),
     "tracestore.evaluation.evaluate": ("evaluate",),
