@@ -13,6 +13,7 @@ import contextlib
 import importlib
 import os
 import pathlib
+import re
 import sqlite3
 import sys
 import tempfile
@@ -31,6 +32,9 @@ _TABLES = (
 
 #: Metadata that `usage` and `cost` are read from, as JSON text with other blanks.
 _SUMS = ("mlflow.trace.tokenUsage", "mlflow.trace.cost")
+
+#: Where packages and this program are on the machine that records.
+_PLACE = re.compile(r"/[^\s\"'\\]*/(site-packages|tests)/")
 
 
 def main() -> None:
@@ -203,7 +207,8 @@ def dump(path: str) -> str:
                 for t in _TABLES
             )
         ]
-    return "\n".join(lines).replace(str(pathlib.Path(path).parent), "/mlflow") + "\n"
+    text = "\n".join(lines).replace(str(pathlib.Path(path).parent), "/mlflow") + "\n"
+    return _PLACE.sub(r"/\1/", text)
 
 
 if __name__ == "__main__":
