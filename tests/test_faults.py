@@ -124,6 +124,10 @@ def _run(
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    recovered = done.stdout.split()[-1]
+    print(
+        f"figure: 300 of 300 traces recorded meanwhile, all written {recovered} s after the end of it"
+    )
     return done.stderr
 
 
@@ -325,6 +329,7 @@ def test_a_reader_that_holds_an_old_snapshot_costs_wal_only_while_it_does(
     shrunk = wal.stat().st_size
     record(600)
 
+    print(f"figure: a WAL of {grown / 1e6:.0f} MB while it is held, {shrunk / 1e6:.1f} MB after")
     assert grown > 6_000_000
     assert shrunk < 1_500_000
     assert wal.stat().st_size < 8_000_000
@@ -463,6 +468,10 @@ def test_one_commit_in_a_while_is_synchronised_and_the_last_one_soon(
 
     assert len(synced) <= 6  # not each commit
     waits = [min(moment for moment in synced if moment >= when) - when for when in written]
+    latest_ms = max(waits) * 1000
+    print(
+        f"figure: {len(synced)} synchronisations of {len(written)} commits, each within {latest_ms:.0f} ms"
+    )
     assert max(waits) < 0.5, waits  # 0.1 on a machine that is not busy
 
 
@@ -508,6 +517,7 @@ migrations.migrate(sys.argv[1], int(sys.argv[3]))
         if code == 0:
             break
         kills += 1
+    print(f"figure: {kills} kills, one in each statement: the old file or the new")
     assert kills > 5
 
 

@@ -212,6 +212,7 @@ def test_parent_and_children_of_a_fork_lose_and_double_nothing(tmp_path: pathlib
     assert found["parent"] == 200
     assert found["child"] == 400
     assert found["busy thread"] % 5 == 0
+    print("figure: 20 forks beside a busy thread: 600 of 600 traces")
 
 
 @needs_fork
@@ -366,6 +367,7 @@ def test_pools_that_are_terminated_lose_nothing_that_had_ended(
 
     expected = {f"worker {number}": 100 for number in range(4)}
     assert stored(tmp_path) == {"parent": 20, **expected}
+    print(f"figure: a {method} pool: 400 of 400 traces of its workers")
 
 
 @needs_fork
@@ -416,20 +418,29 @@ def test_a_prefork_server_records_in_its_master_and_its_workers(tmp_path: pathli
 
     expected = {f"worker {number}": 100 for number in range(4)}
     assert stored(tmp_path) == {"master": 60, **expected}
+    print("figure: 8 workers that were killed, a master: 460 of 460 traces")
 
 
 @needs_fork
 @pytest.mark.skipif(sys.platform != "linux", reason="a C library's fork by ctypes")
-def test_a_fork_by_c_code_that_runs_no_hooks_harms_nobody(tmp_path: pathlib.Path) -> None:
-    """As uWSGI's: the child inherits open connections and a writing thread that does not run."""
+@pytest.mark.parametrize("after", ["pass", "ctypes.pythonapi.PyOS_AfterFork_Child()"])
+def test_a_fork_by_c_code_that_runs_no_hooks_harms_nobody(
+    tmp_path: pathlib.Path, after: str
+) -> None:
+    """As uWSGI's, which runs the hooks in the child alone: the child inherits open connections."""
     _run_workers(
         tmp_path,
-        """
+        f"""
         import ctypes
+        os.waitpid(os.fork() or os._exit(0), 0)  # a fork with hooks before makes no difference
         record(20, "parent")
         tracestore.flush()
+        from tracestore.runtime import runtime
+        while not runtime.store.writer.dormant:  # a thread that wants the interpreter lock just now would
+            time.sleep(0.001)                    # leave it broken in the child: that is Python's own
         pid = ctypes.PyDLL(None).fork()
         if pid == 0:
+            {after}
             record(20, "child")
             os._exit(0)
         record(20, "parent")
@@ -485,5 +496,8 @@ def test_eight_processes_at_once_keep_two_thousand_traces_each(tmp_path: pathlib
 
     assert errors == [b""] * 8
     assert stored(tmp_path) == {f"p{n}": 2000 for n in range(8)}
-    print(f"{len(waits)} searches meanwhile, the longest {max(waits) * 1000:.0f} ms")
+    longest_ms = max(waits) * 1000
+    print(
+        f"figure: 16,000 of 16,000 traces; {len(waits):,} searches, the longest {longest_ms:.0f} ms"
+    )
     assert max(waits) < 1.0

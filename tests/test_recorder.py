@@ -9,6 +9,7 @@ import pathlib
 import random
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -110,7 +111,9 @@ def test_a_killed_process_loses_nothing_that_had_ended(
     killed = Killed(tmp_path / "traces.db")
     killed.run(["one", "two"], 0.1, how)
 
-    assert _assert_nothing_lost(killed) > 100
+    kept = _assert_nothing_lost(killed)
+    print(f"figure: {how.name} at 2 processes: {kept:,} acknowledged traces, 0 lost")
+    assert kept > 50
 
 
 def test_processes_that_are_killed_one_after_the_other_lose_and_double_nothing(
@@ -129,16 +132,16 @@ def test_processes_that_are_killed_one_after_the_other_lose_and_double_nothing(
 def test_many_killed_processes_lose_and_double_nothing(tmp_path: pathlib.Path) -> None:
     rng = random.Random(6)
     total = kills = 0
-    for part in range(10):
+    for part in range(6):
         folder = tmp_path / str(part)
         folder.mkdir()
         killed = Killed(folder / "traces.db")
-        for round_ in range(10):
+        for round_ in range(6):
             names = [f"{round_}.{number}" for number in range(rng.randrange(1, 4))]
             kills += len(names)
             killed.run(names, rng.uniform(0.0, 0.5))
         total += _assert_nothing_lost(killed)
-    print(f"{kills} kills, {total} acknowledged traces, 0 lost, 0 doubled")
+    print(f"figure: {kills} kills, {total:,} acknowledged traces: 0 lost, 0 doubled")
 
 
 def _stored(path: pathlib.Path) -> list[tuple[object, ...]]:
@@ -248,6 +251,22 @@ def test_a_spool_of_another_version_is_read_by_names(tmp_path: pathlib.Path) -> 
     assert (trace.info.trace_metadata["mlflow.user"], trace.data.spans[0].inputs) == ("me", "in")
 
 
+def test_the_command_line_shows_what_a_killed_process_left(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "traces.db"
+    with Store(path) as store:
+        store.create_experiment("any")
+    _left_behind(path, range(1, 4))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tracestore", "count", "--db", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "3\n"
+
+
 def test_symlinks_pipes_and_folders_among_the_spools_are_left_alone(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -291,6 +310,22 @@ def test_files_are_given_up_as_the_store_takes_their_frames(tmp_path: pathlib.Pa
     assert len(list(pathlib.Path(recorder.folder).iterdir())) <= 2
     recorder.close()
     assert not pathlib.Path(recorder.folder).exists()
+
+
+def test_a_writer_that_is_held_up_leaves_files_of_a_size_to_read_at_once(
+    tmp_path: pathlib.Path,
+) -> None:
+    recorder = Recorder(str(tmp_path / "deep" / "folder" / "traces.db"))
+    for number in range(6_000):
+        assert recorder.keep(None, _draft(number), [(*_span(number)[:14], "x" * 5_000)])
+    files = list(pathlib.Path(recorder.folder).iterdir())
+    sizes = [file.stat().st_size for file in files]
+    assert sum(sizes) > 6_000 * 5_000
+    assert max(sizes) < 3 * spool.SEGMENT_BYTES
+    for folder in (tmp_path / "deep" / "folder", pathlib.Path(recorder.folder)):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    recorder.discard()
 
 
 def test_a_position_never_passes_a_frame_that_is_not_written(tmp_path: pathlib.Path) -> None:

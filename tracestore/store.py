@@ -46,6 +46,7 @@ from tracestore.storage import (
     memory,
     processes,
     record_rows,
+    recovery,
     trace_forms,
     trace_rows,
 )
@@ -1287,6 +1288,7 @@ class Store:
 
     def resume(self) -> None:
         """After a fork, in the parent."""
+        self._paused = False
         self.writer.resume()
 
     def start_anew(self) -> None:
@@ -1296,6 +1298,7 @@ class Store:
         file: what it records waits in its spool for another process.
         """
         self._database.forget(inherited=not self._paused)
+        self._paused = False  # the next fork may be one by C code
         self.writer.reset()
         self.live.clear()  # what the parent has open, the parent ends
 
@@ -1448,6 +1451,16 @@ def repair(
     if any(store._database.is_open for store in _stores_of(source)):  # noqa: SLF001 - of this module
         raise InvalidArgumentError(f"{source} is open in this process; close the store first")
     return repair.repair(source, new_path, progress)
+
+
+def take_over(path: str) -> None:
+    """Have what killed processes left behind written into the store at `path`, before it is only read.
+
+    Nothing where they left nothing, 10 µs, and where the file can't be written.
+    """
+    if recovery.left_behind(path):
+        with contextlib.suppress(StoreError), Store(path, recorder=False) as store:
+            store._take_over()  # noqa: SLF001 - of this module
 
 
 def _stores_of(path: str) -> list[Store]:

@@ -57,7 +57,11 @@ def take_over(connection: sqlite3.Connection, path: str, transaction: _Transacti
     """
     taken = 0
     for file in _spools(path):
-        taken += _with_lock(file, lambda handle, file=file: _take(connection, file, handle, transaction)) or 0  # type: ignore[misc]  # fmt: skip
+
+        def take(handle: int, file: str = file) -> int:
+            return _take(connection, file, handle, transaction)
+
+        taken += _with_lock(file, take, remove=True) or 0
     with contextlib.suppress(OSError):
         os.rmdir(path + spool.SUFFIX)  # noqa: PTH106 - a path as text
     _forget_positions(connection, path, transaction)
@@ -78,8 +82,11 @@ def _spools(path: str) -> list[str]:
         return []
 
 
-def _with_lock(file: str, action: Callable[[int], Any]) -> Any:
-    """Return what `action` says of the open file, None where its process is alive or it is gone."""
+def _with_lock(file: str, action: Callable[[int], Any], *, remove: bool = False) -> Any:
+    """Return what `action` says of the open file, None where its process is alive or it is gone.
+
+    With `remove` the file goes afterwards, unless the action raises.
+    """
     flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         handle = os.open(file, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -88,9 +95,14 @@ def _with_lock(file: str, action: Callable[[int], Any]) -> Any:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode) or not try_lock(handle):
             return None
-        return action(handle)
+        result = action(handle)
+        if remove and os.name != "nt":
+            os.unlink(file)  # noqa: PTH108 - a path as text
     finally:
         os.close(handle)
+    if remove and os.name == "nt":  # which removes no open file
+        os.unlink(file)  # noqa: PTH108
+    return result
 
 
 def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _Transaction) -> int:
@@ -105,7 +117,6 @@ def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _
             _write(connection, chunk)
             last = max(number for number, _, _ in chunk)
             connection.execute(_SAVE_POSITION, (name, str(last)))
-    os.unlink(file)  # noqa: PTH108 - a path as text
     return sum(trace is not None for _, trace, _ in found)
 
 

@@ -18,6 +18,7 @@ import contextlib
 import itertools
 import logging
 import os
+import pathlib
 import secrets
 import struct
 import time
@@ -212,6 +213,8 @@ class Recorder:
             segment = self._segment or self._begin()
             if segment is None:
                 return None, 0
+            if segment.size > 2 * SEGMENT_BYTES:  # the writer, which does this in time, is held up
+                segment.retired = True
             number = segment.take_number()
             if number is not None:
                 return segment, number
@@ -322,8 +325,9 @@ def _create(path: str) -> int:
         try:
             return os.open(path, _FLAGS, 0o600)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):  # its last user may have removed the folder
-                os.makedirs(os.path.dirname(path), 0o700)  # noqa: PTH103, PTH120 - paths as text
+            folder = pathlib.Path(path).parent  # its last user may have removed it
+            folder.parent.mkdir(0o700, parents=True, exist_ok=True)
+            folder.mkdir(0o700, exist_ok=True)
 
 
 def _frame(payload: object) -> bytearray:

@@ -1,0 +1,172 @@
+"""Ctrl-C at any moment: in a program, and in a cell of a real Jupyter kernel. Nothing is locked or left half done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from tracestore.errors import StoreError
+from tracestore.store import Store
+
+STORM = """
+import os, random, signal, sys, threading, time
+import tracestore
+
+tracestore.set_tracking_uri(sys.argv[1])
+acknowledged = caught = 0
+storming = True
+
+def storm():
+    global storming
+    rng = random.Random(1)
+    for _ in range(150):
+        time.sleep(rng.uniform(0.0005, 0.008))
+        os.kill(os.getpid(), signal.SIGINT)
+    storming = False
+
+with tracestore.start_span("before") as span:  # imports done: an interrupt would only put them off
+    pass
+tracestore.log_feedback(trace_id=span.trace_id, name="good", value=True)
+tracestore.search_traces(return_type="list")
+threading.Thread(target=storm, daemon=True).start()
+number = 0
+while storming:
+    try:
+        number += 1
+        with tracestore.start_span("t") as span:
+            span.set_inputs(number)
+            with tracestore.start_span("child"):
+                pass
+        acknowledged += 1
+        if number % 20 == 0:
+            tracestore.flush(1)
+        if number % 50 == 0:
+            tracestore.search_traces(max_results=1, return_type="list")
+        if number % 70 == 0:
+            tracestore.log_feedback(trace_id=span.trace_id, name="good", value=True)
+    except KeyboardInterrupt:
+        caught += 1
+for _ in range(100):
+    try:
+        time.sleep(0.02)
+        break
+    except KeyboardInterrupt:
+        caught += 1
+start = time.monotonic()
+with tracestore.start_span("after"):
+    pass
+assert tracestore.flush(10)
+assert time.monotonic() - start < 8
+assert len(tracestore.search_traces(filter_string="name = 'after'", return_type="list")) == 1
+print(acknowledged, caught)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_storm_of_interrupts_locks_nothing_and_loses_nothing_that_was_acknowledged(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "traces.db"
+    done = subprocess.run(
+        [sys.executable, "-c", STORM, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    acknowledged, caught = map(int, done.stdout.split())
+    with contextlib.closing(sqlite3.connect(path, timeout=1)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # no transaction was left open
+    with Store(path) as store:
+        store.count_traces()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        (whole,) = connection.execute(
+            "SELECT count(*) FROM trace_view WHERE status != 'IN_PROGRESS' AND span_count = 2"
+        ).fetchone()
+
+    print(f"figure: {caught} interrupts, {acknowledged:,} acknowledged traces, 0 lost")
+    assert caught > 75
+    assert whole >= acknowledged > 20
+
+
+CELLS = {
+    "endless": """
+import tracestore
+while True:
+    with tracestore.start_span("endless"):
+        tracestore.search_traces(max_results=1)
+""",
+    "after": """
+with tracestore.start_span("after"):
+    pass
+print(len(tracestore.search_traces(filter_string="name = 'after'", return_type="list")))
+""",
+}
+
+
+def test_an_interrupted_cell_leaves_the_notebook_and_its_store_usable(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "traces.db"
+    environment = {**os.environ, "TRACESTORE_DB": str(path)}
+    manager, client = start_new_kernel(kernel_name="python3", env=environment)
+    try:
+        for round_ in range(3):
+            with Store(path) as store:
+                before = store.count_traces("name = 'endless'")
+            request = client.execute(CELLS["endless"])
+            _wait_for(client, "execute_input")
+            _wait_until_recorded(path, before)
+            manager.interrupt_kernel()
+            assert _reply_to(client, request)["ename"] == "KeyboardInterrupt"
+            shown: list[str] = []
+            client.execute_interactive(
+                CELLS["after"],
+                timeout=30,
+                output_hook=lambda message, shown=shown: shown.append(
+                    message["content"].get("text", "")
+                ),
+            )
+            assert "".join(shown).strip() == str(round_ + 1)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+    with Store(path) as store:
+        assert store.count_traces("name = 'after' AND status = 'OK'") == 3
+        assert store.count_traces("status = 'IN_PROGRESS'") == 0
+
+
+def _reply_to(client: Any, request: str) -> dict[str, Any]:
+    while True:
+        reply: Any = client.get_shell_msg(timeout=30)
+        if reply["parent_header"]["msg_id"] == request:
+            return dict(reply["content"])
+
+
+def _wait_for(client: Any, kind: str) -> None:
+    while client.get_iopub_msg(timeout=30)["msg_type"] != kind:
+        pass
+
+
+def _wait_until_recorded(path: pathlib.Path, before: int) -> None:
+    """Return once the cell of this round has recorded more than there was."""
+    with Store(path, read_only=True, recorder=False) as store:
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline:
+            with contextlib.suppress(StoreError):  # it is not there yet
+                if store.count_traces("name = 'endless'") > before:
+                    return
+            time.sleep(0.02)
+    raise AssertionError
