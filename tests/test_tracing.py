@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import pathlib
 import subprocess
 import sys
 import threading
@@ -459,3 +460,31 @@ def test_reset_forgets_processors_destination_and_display(recording: Store) -> N
 
 def test_every_name_is_documented() -> None:
     assert all(getattr(tracing, name).__doc__ for name in tracing.__all__)
+
+
+def _bytes_on_disk(store: Store) -> bytes:
+    folder = pathlib.Path(store.path).parent
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_nothing_on_disk_has_what_a_processor_takes_out(recording: Store) -> None:
+    def redact(span: LiveSpan) -> None:
+        span.set_inputs("[masked]")
+        span.set_outputs("[masked]")
+        span.set_attribute("key", "[masked]")
+
+    with tracing.configure(span_processors=[redact]), tracestore.start_span("root") as root:
+        root.set_inputs("swordfish")
+        root.set_outputs("swordfish")
+        with tracestore.start_span("open too") as inner:
+            inner.set_attribute("key", "swordfish")
+            with tracestore.start_span("ended") as ended:
+                ended.set_outputs("swordfish")
+            recording.get_trace(root.trace_id)  # has what is open written
+            recording.flush()
+            assert b"open too" in _bytes_on_disk(recording)
+            assert b"swordfish" not in _bytes_on_disk(recording)
+        recording.flush()
+    recording.flush()
+    assert b"masked" in _bytes_on_disk(recording)
+    assert b"swordfish" not in _bytes_on_disk(recording)

@@ -311,10 +311,10 @@ class LiveTrace:
         self._is_queued = False  # before anything is read: what changes from now on is queued again
         root = self.root
         usage = self._used()
-        # What span processors have not seen is not shown.
-        inputs = None if PROCESSORS and self._end_ns is None else root.inputs_json
-        outputs = root.outputs_json
-        if self._end_ns is None:  # else it is clean already
+        inputs, outputs = root.inputs_json, root.outputs_json
+        if PROCESSORS and self._end_ns is None:
+            inputs = outputs = None  # span processors have not seen it
+        elif self._end_ns is None:  # else it is clean already
             inputs, outputs = policy.clean_payload(inputs), policy.clean_payload(outputs)
         return self._draft()._replace(
             usage=usage.tokens(),
