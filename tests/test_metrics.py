@@ -26,7 +26,7 @@ from tracestore.answers import Answer
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
 from tracestore.figures import indexed
 from tracestore.figures.calendar import Calendar
-from tracestore.figures.summaries import agrees, percentile
+from tracestore.figures.summaries import agrees, numbers, percentile
 from tracestore.search import Query, select
 from tracestore.store import Store
 
@@ -196,6 +196,17 @@ def test_feedback_is_averaged_shared_counted_and_compared() -> None:
     ]
 
 
+def test_numbers_that_are_none_are_left_out() -> None:
+    wild = [float("inf"), float("nan"), 1e308, True, "7", None, [1], {"a": 1}]
+    traces = [a_trace(n, assessments=[said("x", value)]) for n, value in enumerate([*wild, 3, 4.5])]
+    asked = ("mean(feedback.x)", "sum(feedback.x)", "p50(feedback.x)", "max(feedback.x)")
+    found = measured(traces, *asked, "counts(feedback.x)", "distinct(feedback.x)")
+    assert found.tuples()[0][:4] == (3.75, 7.5, 3.75, 4.5)
+    assert str(found)
+    assert found.to_html()
+    assert numbers([10**400, -(10**400), 2**70, True]) == [2**70]
+
+
 def test_agreement_looks_for_the_answer_where_answers_are() -> None:
     assert agrees("x", {"answer": " x"})
     assert agrees("x", {"role": "assistant", "content": "x"})
@@ -351,7 +362,7 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
         ({"metrics": "p59.(x"}, "no metric"),
         ({"metrics": "eror_rate"}, "did you mean 'error_rate'"),
         ({"metrics": "sum(name)"}, "sum takes a number"),
-        ({"metrics": "share(tags.x)"}, "condition|comparator|expected"),
+        ({"metrics": "share(tags.x)"}, "share takes feedback.N"),
         ({"metrics": "mean(feedback.x)", "group_by": "span.name"}, "feedback is of traces"),
         ({"metrics": "latency_ok_mean", "group_by": "span.name"}, "its filter is one of traces"),
         ({"metrics": [5]}, "metric is text"),

@@ -133,7 +133,7 @@ def _call(label: str, function: str, inner: str, unit: str) -> Quantity:
     first, rest = _split(inner)
     if function in _PLAIN and not first:
         return Quantity(label, function, unit=unit)
-    if function == "count" or (function == "share" and not _is_feedback(first)):
+    if function == "count" or (function == "share" and not _is_field(first)):
         return Quantity(label, function, None, _condition(inner), unit=_unit(function, None, unit))
     if function in _PLAIN:
         raise InvalidArgumentError(
@@ -179,8 +179,13 @@ def _field(text: str, label: str) -> ast.Reference:
         ) from None
 
 
-def _is_feedback(text: str) -> bool:
-    return re.fullmatch(r"(feedback|expectation|assessment)\.\S+|\S+\.[`'\"].*[`'\"]", text) is not None and not re.search(r"[=<>]| (IS|IN|LIKE|ILIKE|RLIKE|NOT|BETWEEN) ", text)  # fmt: skip
+def _is_field(text: str) -> bool:
+    """Return whether `text` is a field by itself, and no filter."""
+    try:
+        parser.parse_order(text)
+    except FilterSyntaxError:
+        return False
+    return True
 
 
 def _condition(text: str) -> ast.Node:

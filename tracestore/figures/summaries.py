@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+#: Beyond this a number is none that floats can add up.
+_FAR = 1e300
+
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
     """Return a percentile of ascending values, interpolated between the two nearest ranks.
@@ -32,10 +35,7 @@ def total(values: Sequence[float]) -> float | None:
         return None
     if set(map(type, values)) == {int}:
         return sum(values)
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # infinities of both signs, or a sum beyond all floats
-        return math.nan
+    return math.fsum(values)
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -51,8 +51,8 @@ def counts(values: Sequence[Any], as_key: Any) -> dict[str, int]:
 
 
 def numbers(values: Sequence[Any]) -> list[float]:
-    """Return the numbers among values, without booleans and NaN."""
-    return [v for v in values if type(v) in (int, float) and v == v]  # noqa: PLR0124 - NaN differs from itself
+    """Return the numbers among values that can be computed with: no booleans, NaN, infinities and the like."""
+    return [v for v in values if type(v) in (int, float) and -_FAR < v < _FAR]
 
 
 def agrees(expected: Any, given: Any, name: str = "") -> bool:
