@@ -158,3 +158,11 @@ def test_figures_are_timed_and_their_line_says_what_the_loop_says(tmp_path: path
             assert count == store.count_traces(chosen)
             errors = store.count_traces(f"{chosen} AND status = 'ERROR'")
             assert rate == pytest.approx(errors / count)
+
+
+@pytest.mark.slow
+def test_upkeep_measures_each_piece_of_work(tmp_path: pathlib.Path) -> None:
+    printed = _run("-m", "benchmarks.upkeep", "--traces", "60", "--data", str(tmp_path))
+    assert {"delete 1,000 traces", "backup", "merge", "check", "repair"} <= {
+        name.replace("extract, prune and merge 10 %", "merge") for name in _rows(printed)
+    }
