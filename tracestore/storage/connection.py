@@ -194,6 +194,7 @@ def _connect(path: str, mode: str, *, immutable: bool = False) -> sqlite3.Connec
 _RESTRICTIONS = {
     "SQLITE_DBCONFIG_DEFENSIVE": True,  # no statement can damage the file: writable_schema, shadow tables
     "SQLITE_DBCONFIG_ENABLE_TRIGGER": False,
+    "SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION": False,
     "SQLITE_DBCONFIG_DQS_DML": False,  # "name" is never a text
     "SQLITE_DBCONFIG_DQS_DDL": False,
     "SQLITE_DBCONFIG_TRUSTED_SCHEMA": False,
@@ -201,6 +202,8 @@ _RESTRICTIONS = {
 
 
 def _restrict(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(AttributeError, sqlite3.Error):  # a Python built without extensions
+        connection.enable_load_extension(False)  # Debian's SQLite has them on
     configure = getattr(connection, "setconfig", None)  # from Python 3.12 on
     if configure is not None:
         for name, value in _RESTRICTIONS.items():
