@@ -53,7 +53,12 @@ with mlflow.start_span("around a reload"):
 import tracestore as mlflow
 answer("again?")
 len(mlflow.search_traces(filter_string="name = 'answer'", return_type="list"))""",
+    "display": """\
+mlflow.tracing.enable_notebook_display()
+with mlflow.start_span("shown by itself"):
+    pass""",
     "last": """\
+mlflow.tracing.disable_notebook_display()
 for number in range(200):
     answer(f"last {number}")
 left_open = mlflow.start_span_no_context("left open", inputs={"question": "why not?"})""",
@@ -88,8 +93,12 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Executed:
 
 
 def _data(cell: Any) -> dict[str, str]:
-    """Return what the value of a cell's last line was shown as, by MIME type; nothing else was said."""
-    assert [each for each in cell.outputs if each.output_type != "execute_result"] == []
+    """Return what a cell showed, by MIME type: its last value, or a trace; nothing else was said."""
+    assert len(cell.outputs) <= 1
+    kinds = {each.output_type for each in cell.outputs}
+    assert kinds <= {
+        "display_data" if "enable_notebook_display" in cell.source else "execute_result"
+    }
     return {kind: text for each in cell.outputs for kind, text in each.data.items()}
 
 
@@ -101,6 +110,14 @@ def test_a_trace_shows_itself(notebook: Executed) -> None:
         assert name in shown["text/plain"]
         assert name in shown["text/html"]
     assert "<script" not in shown["text/html"]
+
+
+def test_a_cell_shows_what_it_recorded_once_that_is_asked_for(notebook: Executed) -> None:
+    shown = notebook.shown["display"]
+
+    assert "shown by itself" in shown["text/html"]
+    assert "shown by itself" in shown["text/plain"]
+    assert notebook.shown["last"] == {}
 
 
 def test_a_list_of_traces_shows_a_table(notebook: Executed) -> None:
@@ -144,7 +161,7 @@ def test_the_end_of_the_kernel_writes_everything(notebook: Executed) -> None:
     (left_open,) = store.search_traces("name = 'left open'")
     assert str(left_open.info.state) == "IN_PROGRESS"
     assert left_open.data.spans[0].inputs == {"question": "why not?"}
-    assert store.count_traces() == 205
+    assert store.count_traces() == 206
 
 
 def test_the_spans_are_seen_in_a_browser(notebook: Executed) -> None:

@@ -174,7 +174,9 @@ def page() -> Iterator[Page]:
     with open_chromium() as browser:
         page = browser.new_page()
         code, _, _ = script("page").partition("// Where the one-file page begins")
-        page.evaluate(f"() => {{ {code}; Object.assign(window, {{asFilter, compile}}) }}")
+        page.evaluate(
+            f"() => {{ {code}; Object.assign(window, {{asFilter, compile, KernelSource}}) }}"
+        )
         yield page
 
 
@@ -244,3 +246,28 @@ def test_what_the_page_does_not_understand_is_an_error(
     (answer,) = ask(page, store, [filter_string])
 
     assert str(answer).startswith("FilterError: ")
+
+
+_BUSY = """async () => {
+    const heard = [];
+    const sent = [];
+    const listeners = [];
+    const model = {
+        on: (_, listener) => listeners.push(listener), off: () => {}, get: () => '',
+        send: message => sent.push(message),
+    };
+    const sources = [new KernelSource(model), new KernelSource(model)];
+    sources[0].waits = isWaiting => heard.push(isWaiting);
+    const asked = sources.map((source, place) => source.session(`s${place}`));
+    await new Promise(done => setTimeout(done, 1500));
+    const before = [...heard];
+    for (const listener of listeners) {
+        for (const message of sent) listener({number: message.number, answer: [message.name]});
+    }
+    return [await Promise.all(asked), before, heard.at(-1)];
+}"""
+
+
+def test_a_busy_kernel_is_waited_for_and_views_do_not_take_each_others_answers(page: Page) -> None:
+    """The model is a stand-in: JupyterLab's kernels answer also while a cell runs."""
+    assert page.evaluate(_BUSY) == [[["s0"], ["s1"]], [True], False]

@@ -16,6 +16,7 @@ export class Application {
     this.shows = () => {}; // told the name of the trace that is shown, "" for the list
     this.list = new TraceList(source, (record) => this.open(record));
     this.view = null;
+    source.waits = (isWaiting) => root.classList.toggle("tu-waiting", isWaiting);
     root.classList.add("tracestore-ui");
     root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys are for its cells
     keys.addEventListener("keydown", (event) => this.press(event));

@@ -12,7 +12,7 @@ import {
 } from "./words.js";
 import { button, copyButton, element, fill, saveText } from "./elements.js";
 import { decode, isObject, previewOf } from "./payload.js";
-import { assessmentMark, stateMark } from "./list.js";
+import { assessmentMark, exactJson, stateMark } from "./list.js";
 import { fieldsBlock, note, section, textBlock, valueBlock } from "./content.js";
 
 const MAX_LIST = 100;
@@ -228,8 +228,8 @@ function traceFacts(record, spans) {
     ["took", millisecondsText(record.duration_ms), `${record.duration_ms} ms`],
     ["start", timeText(record.start_ms, true), exactTime(record.start_ms)],
     ["spans", countText(spans.length)],
-    ["tokens", tokensText(tokens), JSON.stringify(record.tokens)],
-    ["cost", costText(record.cost), JSON.stringify(record.cost)],
+    ["tokens", tokensText(tokens), exactJson(record.tokens)],
+    ["cost", costText(record.cost), exactJson(record.cost)],
     ["user", line(record.user)],
     ["session", line(record.session)],
     ["request id", line(record.client_request_id)],

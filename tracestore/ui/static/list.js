@@ -54,20 +54,23 @@ const COLUMNS = {
     "Duration",
     "minmax(56px, 88px)",
     "duration",
-    (record) => [millisecondsText(record.duration_ms), `${record.duration_ms} ms`],
+    (record) => [
+      millisecondsText(record.duration_ms),
+      record.duration_ms === null ? null : `${record.duration_ms} ms`,
+    ],
   ],
   spans: ["Spans", "minmax(40px, 64px)", "span_count", (record) => [countText(record.span_count)]],
   tokens: [
     "Tokens",
     "minmax(44px, 76px)",
     "tokens.total",
-    (record) => [countText(record.tokens?.total_tokens), JSON.stringify(record.tokens)],
+    (record) => [countText(record.tokens?.total_tokens), exactJson(record.tokens)],
   ],
   cost: [
     "Cost",
     "minmax(44px, 84px)",
     "cost.total",
-    (record) => [costText(record.cost), JSON.stringify(record.cost)],
+    (record) => [costText(record.cost), exactJson(record.cost)],
   ],
   request: ["Request", "minmax(50px, 2fr)", null, (record) => previewCell(record.request)],
   response: ["Response", "minmax(50px, 2fr)", null, (record) => previewCell(record.response)],
@@ -84,6 +87,11 @@ function traceCell(record) {
     [stateMark(record.state), element("span", { class: "tu-name" }, line(record.name) || "unnamed trace")],
     record.id,
   ];
+}
+
+/** Return JSON for a tooltip, nothing for nothing. */
+export function exactJson(value) {
+  return value ? JSON.stringify(value) : null;
 }
 
 function previewCell(text) {
@@ -138,10 +146,11 @@ export class TraceList {
       act: (place) => this.open(this.records[place]),
       nearEnd: () => this.more(),
     });
+    const refresh = source.isFixed ? null : button("↻", () => this.search(), { name: "Search again" });
     this.element = element(
       "div",
       { class: "tu-list" },
-      element("div", { class: "tu-bar" }, this.box, this.status, this.chooser()),
+      element("div", { class: "tu-bar" }, this.box, this.status, refresh, this.chooser()),
       this.problem,
       this.header,
       this.rows.element,

@@ -74,12 +74,16 @@ function placesOf(texts, words) {
   return new Set([...texts.keys()].filter((place) => wanted.every((word) => texts[place].includes(word))));
 }
 
+const LATE_MS = 1000; // a kernel that runs a cell answers when it has ended
+
 /** Traces in a file that a notebook's kernel has open. Answers come as JSON, long ones compressed. */
 export class KernelSource {
   constructor(model) {
     this.model = model;
     this.waiting = new Map();
+    this.name = Math.random().toString(36).slice(2); // other views of the widget hear our answers too
     this.number = 0;
+    this.waits = () => {}; // told whether an answer is late
     this.listener = (message, buffers) => this.receive(message, buffers);
     model.on("msg:custom", this.listener);
   }
@@ -94,17 +98,23 @@ export class KernelSource {
 
   ask(verb, given) {
     this.number += 1;
-    const number = this.number;
+    const number = `${this.name}-${this.number}`;
     return new Promise((resolve, reject) => {
-      this.waiting.set(number, { resolve, reject });
+      this.waiting.set(number, { resolve, reject, since: Date.now() });
+      setTimeout(() => this.tell(), LATE_MS + 50);
       this.model.send({ number, verb, ...given });
     });
+  }
+
+  tell() {
+    this.waits([...this.waiting.values()].some((each) => Date.now() - each.since >= LATE_MS));
   }
 
   async receive(message, buffers) {
     const waiting = this.waiting.get(message.number);
     if (!waiting) return; // of another view of the same widget
     this.waiting.delete(message.number);
+    this.tell();
     if (message.error) waiting.reject(new FilterError(message.error));
     else waiting.resolve(buffers?.length ? JSON.parse(await unpacked(buffers[0])) : message.answer);
   }

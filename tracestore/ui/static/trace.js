@@ -12,7 +12,7 @@ import {
 } from "./words.js";
 import { button, copyButton, delayed, element, fill } from "./elements.js";
 import { VirtualList } from "./virtual.js";
-import { stateMark } from "./list.js";
+import { exactJson, stateMark } from "./list.js";
 import { Detail } from "./detail.js";
 import { errorOf } from "./filter.js";
 
@@ -88,9 +88,9 @@ export class TraceView {
       [amountText(spans.length, "span")],
       [
         record.tokens?.total_tokens === undefined ? "" : `${countText(record.tokens.total_tokens)} tokens`,
-        JSON.stringify(record.tokens),
+        exactJson(record.tokens),
       ],
-      [costText(record.cost), JSON.stringify(record.cost)],
+      [costText(record.cost), exactJson(record.cost)],
     ].filter(([text]) => text);
     return element(
       "header",
