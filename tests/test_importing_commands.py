@@ -10,6 +10,7 @@ import pytest
 import tracestore
 from tests.cli_program import run
 from tracestore.errors import InvalidArgumentError, StoreError
+from tracestore.importing import import_into
 from tracestore.store import Store
 
 
@@ -36,6 +37,17 @@ def test_a_database_of_another_program_is_refused(tmp_path: pathlib.Path) -> Non
     assert ended.code == 3
     assert "can't be imported: an MLflow file since 2.14 has a table" in ended.err
     assert path.read_bytes() == before
+
+
+def test_a_store_of_traces_is_told_apart(recording: Store, tmp_path: pathlib.Path) -> None:
+    with tracestore.start_span("s"):
+        pass
+    recording.close()
+    with (
+        pytest.raises(StoreError, match="`tracestore merge` takes its traces"),
+        Store(tmp_path / "n.db") as store,
+    ):
+        import_into(store, recording.path)
 
 
 def test_a_missing_file_and_an_unknown_format_are_said(

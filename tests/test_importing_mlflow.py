@@ -15,7 +15,7 @@ import pytest
 
 import tracestore
 from tests.capture_traces import named
-from tests.cli_program import run, run_json
+from tests.cli_program import run, run_json, show_in_terminal, without_colours
 from tests.peer_mlflow.importing import SQL
 from tracestore.entities import Trace, ViewType
 from tracestore.errors import ForeignFileError, StoreError
@@ -232,6 +232,18 @@ def test_spans_of_older_files_are_read_from_their_artifacts(recording: Store, ol
     assert recording.count_traces("error = 'ValueError: bad'") == 1
 
 
+def test_a_trace_of_mlflow_2_can_be_used_like_any(recording: Store, older: str) -> None:
+    tracestore.import_traces(older)
+    trace = by_name(recording, "predict")
+
+    again = Trace.from_json(trace.to_json())
+    assert again.info.trace_id == trace.info.trace_id == "0123456789abcdef0123456789abcdef"
+    assert again.data.spans[0].span_id == ROOT
+    assert "predict" in str(trace._repr_mimebundle_())
+    assert len(tracestore.search_traces(locations=[trace.info.experiment_id])) == 1
+    assert recording.delete_traces(trace.info.experiment_id, trace_ids=[trace.trace_id]) == 1
+
+
 @pytest.mark.parametrize("form", ["file://{}", "{}"])
 def test_artifacts_are_where_the_trace_says(recording: Store, older: str, form: str) -> None:
     elsewhere = pathlib.Path(older).parent / "else where"
@@ -381,6 +393,11 @@ def test_span_ids_of_every_version_are_sixteen_digits(text: str, expected: str) 
     record = span_record("tr-1", json.dumps(content))
     assert record is not None
     assert record[1] == expected
+
+
+def test_a_person_sees_how_far_it_is(tmp_path: pathlib.Path, source: str) -> None:
+    shown = show_in_terminal("import", source, "--db", str(tmp_path / "traces.db"))
+    assert "6/6" in without_colours(shown)
 
 
 # The command line -------------------------------------------------------------------------------------------

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from tracestore.cli import options, streams
+from tracestore.cli import options, progress, streams
 from tracestore.display.escape import visible_line
 from tracestore.display.units import count_text
 from tracestore.importing import FORMATS, import_into
-from tracestore.importing.batch import Imported, Progress
+from tracestore.importing.batch import Imported
 from tracestore.store import Store
 
 
@@ -36,23 +35,17 @@ def import_(file: str, format_name: str | None, as_json: bool, path: str) -> Non
     FILE is only read. Traces that are in the store already are left as they are, so an import that was broken
     off goes on where it was.
     """
-    progress = _show if sys.stderr.isatty() else None
-    with Store(path) as store:
-        try:
-            imported = import_into(store, file, format_name, progress)
-        finally:
-            if progress is not None:
-                click.echo(err=True)
+    with Store(path) as store, progress.bar() as show:
+        imported = import_into(
+            store,
+            file,
+            format_name,
+            lambda now: show("import", now.imported.seen, now.total or now.imported.seen),
+        )
     if as_json:
         streams.write_json(_facts(imported))
     else:
         click.echo(visible_line(_sentence(imported, path)))
-
-
-def _show(progress: Progress) -> None:
-    seen, total = progress.imported.seen, progress.total
-    of = "" if total is None else f" of {total:,} ({100 * seen // max(1, total)} %)"
-    click.echo(f"\r{seen:,}{of} traces", err=True, nl=False)
 
 
 def _facts(imported: Imported) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from tracestore.errors import InvalidArgumentError, StoreError
 from tracestore.importing.batch import Imported, Progress, Source, write_batch
 from tracestore.runtime import runtime
+from tracestore.storage import schema
 from tracestore.storage.connection import translated_errors
 from tracestore.storage.record_rows import chunks
 from tracestore.store import Store
@@ -105,6 +106,8 @@ def _module_of(path: str, format_name: str | None) -> Any:
         with translated_errors(path):
             if module.recognises(path, beginning):
                 return module
+    if f"{schema.APPLICATION_ID:08x}" == beginning[68:72].hex():
+        raise StoreError(f"{path} is a trace store itself; `tracestore merge` takes its traces")
     raise StoreError(f"{path} is of no format that can be imported; known are {', '.join(FORMATS)}")
 
 
