@@ -203,25 +203,47 @@ def test_help_of_a_function_says_what_the_stores_says() -> None:
         assert "Raises:" in (inspect.getdoc(verb) or "")
 
 
-def test_sections_that_a_function_has_itself_are_kept() -> None:
-    def source(a: int, b: int) -> None:
+def test_what_a_function_says_itself_goes_before() -> None:
+    def source(a: int, b: int, c: int) -> None:
         """Do.
 
         Args:
             a: One
                 of two.
             b: Other.
+            c: Third.
 
         Returns:
             Nothing.
+
+        Raises:
+            ValueError: Always.
         """
 
     @documentation.documented_as(source)
-    def function(b: int) -> None:
+    def function(c: int, b: int) -> None:
         """Do too.
+
+        More.
+
+        Args:
+            b: Own.
 
         Returns:
             Less.
+
+        Example:
+            >>> 1
+            1
         """
 
-    assert inspect.getdoc(function) == "Do too.\n\nReturns:\n    Less.\n\nArgs:\n    b: Other."
+    assert inspect.getdoc(function) == (
+        "Do too.\n\nMore.\n\nArgs:\n    c: Third.\n    b: Own.\n\nReturns:\n    Less.\n\n"
+        "Raises:\n    ValueError: Always.\n\nExample:\n    >>> 1\n    1"
+    )
+
+
+def test_help_of_a_search_is_whole() -> None:
+    text = inspect.getdoc(tracestore.search_traces) or ""
+    for name in inspect.signature(tracestore.search_traces).parameters:
+        assert f"    {name}: " in text

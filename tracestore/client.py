@@ -15,6 +15,7 @@ from tracestore.capture.older_names import takes
 from tracestore.capture.scope import NO_OP, SpanOptions, start, texts
 from tracestore.capture.span import LiveSpan, LiveTrace
 from tracestore.entities import (
+    AssessmentError,
     AssessmentSource,
     Expectation,
     Experiment,
@@ -240,8 +241,9 @@ class MlflowClient:
             model_id=model_id,
         )
 
+    @documented_as(Store.search_sessions)
     def search_sessions(self, filter_string: str | None = None, **search: Any) -> list[Session]:
-        """Return sessions of all experiments, the newest first; see Store.search_sessions."""
+        """Return sessions of all experiments, the newest first."""
         return self._store.search_sessions(filter_string, **search)
 
     @takes(request_ids="trace_ids")
@@ -302,40 +304,52 @@ class MlflowClient:
 
     # ------------------------------------------------------------------------ assessments
 
+    @documented_as(Store.log_feedback)
     def log_feedback(
         self,
         trace_id: str,
         name: str = "feedback",
         value: Any = None,
         source: AssessmentSource | None = None,
-        **more: Any,
+        error: AssessmentError | BaseException | str | None = None,
+        rationale: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        span_id: str | None = None,
     ) -> Feedback:
-        """Store feedback on a trace; see Store.log_feedback."""
-        return self._store.log_feedback(trace_id, name, value, source, **more)
+        """Store feedback on a trace."""
+        return self._store.log_feedback(
+            trace_id, name, value, source, error, rationale, metadata, span_id
+        )
 
+    @documented_as(Store.log_expectation)
     def log_expectation(
         self,
         trace_id: str,
         name: str,
         value: Any,
         source: AssessmentSource | None = None,
-        **more: Any,
+        metadata: dict[str, Any] | None = None,
+        span_id: str | None = None,
     ) -> Expectation:
-        """Store what the right answer would have been; see Store.log_expectation."""
-        return self._store.log_expectation(trace_id, name, value, source, **more)
+        """Store what the right answer would have been."""
+        return self._store.log_expectation(trace_id, name, value, source, metadata, span_id)
 
+    @documented_as(Store.log_assessment)
     def log_assessment(self, trace_id: str, assessment: A) -> A:
-        """Store a Feedback or Expectation; see Store.log_assessment."""
+        """Store a Feedback or Expectation."""
         return self._store.log_assessment(trace_id, assessment)
 
+    @documented_as(Store.get_assessment)
     def get_assessment(self, trace_id: str, assessment_id: str) -> Feedback | Expectation:
-        """Return one assessment; see Store.get_assessment."""
+        """Return one assessment."""
         return self._store.get_assessment(trace_id, assessment_id)
 
+    @documented_as(Store.update_assessment)
     def update_assessment(self, trace_id: str, assessment_id: str, assessment: A) -> A:
-        """Change an assessment in place; see Store.update_assessment."""
+        """Change an assessment in place."""
         return self._store.update_assessment(trace_id, assessment_id, assessment)
 
+    @documented_as(Store.override_feedback)
     def override_feedback(
         self,
         trace_id: str,
@@ -345,13 +359,14 @@ class MlflowClient:
         source: AssessmentSource | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> Feedback:
-        """Store feedback that takes the place of another; see Store.override_feedback."""
+        """Store feedback that takes the place of another."""
         return self._store.override_feedback(
             trace_id, assessment_id, value, rationale, source, metadata
         )
 
+    @documented_as(Store.delete_assessment)
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
-        """Delete an assessment; see Store.delete_assessment."""
+        """Delete an assessment."""
         self._store.delete_assessment(trace_id, assessment_id)
 
     # ------------------------------------------------------------------------ experiments

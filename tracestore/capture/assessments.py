@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from tracestore.assessments import A
+from tracestore.capture.documentation import documented_as
 from tracestore.entities import AssessmentError, AssessmentSource, Expectation, Feedback
 from tracestore.runtime import runtime
+from tracestore.store import Store
 
 
+@documented_as(Store.log_feedback)
 def log_feedback(
     *,
     trace_id: str,
@@ -23,7 +26,7 @@ def log_feedback(
     metadata: dict[str, Any] | None = None,
     span_id: str | None = None,
 ) -> Feedback:
-    """Store feedback on a trace; see Store.log_feedback.
+    """Store feedback on a trace.
 
     Example:
         >>> with tracestore.start_span("chat") as span:
@@ -36,6 +39,7 @@ def log_feedback(
     )
 
 
+@documented_as(Store.log_expectation)
 def log_expectation(
     *,
     trace_id: str,
@@ -45,7 +49,7 @@ def log_expectation(
     metadata: dict[str, Any] | None = None,
     span_id: str | None = None,
 ) -> Expectation:
-    """Store what the right answer would have been; see Store.log_expectation.
+    """Store what the right answer would have been.
 
     Example:
         >>> with tracestore.start_span("chat") as span:
@@ -56,8 +60,9 @@ def log_expectation(
     return runtime.store.log_expectation(trace_id, name, value, source, metadata, span_id)
 
 
+@documented_as(Store.log_assessment)
 def log_assessment(trace_id: str, assessment: A) -> A:
-    """Store a Feedback or an Expectation; see Store.log_assessment.
+    """Store a Feedback or an Expectation.
 
     Example:
         >>> with tracestore.start_span("chat") as span:
@@ -68,8 +73,9 @@ def log_assessment(trace_id: str, assessment: A) -> A:
     return runtime.store.log_assessment(trace_id, assessment)
 
 
+@documented_as(Store.get_assessment)
 def get_assessment(trace_id: str, assessment_id: str) -> Feedback | Expectation:
-    """Return one assessment, also one that is overridden; see Store.get_assessment.
+    """Return one assessment, also one that is overridden.
 
     Example:
         >>> with tracestore.start_span("chat") as span:
@@ -81,8 +87,9 @@ def get_assessment(trace_id: str, assessment_id: str) -> Feedback | Expectation:
     return runtime.store.get_assessment(trace_id, assessment_id)
 
 
+@documented_as(Store.update_assessment)
 def update_assessment(trace_id: str, assessment_id: str, assessment: A) -> A:
-    """Change an assessment in place; see Store.update_assessment.
+    """Change an assessment in place.
 
     Example:
         >>> with tracestore.start_span("chat") as span:
@@ -95,6 +102,7 @@ def update_assessment(trace_id: str, assessment_id: str, assessment: A) -> A:
     return runtime.store.update_assessment(trace_id, assessment_id, assessment)
 
 
+@documented_as(Store.override_feedback)
 def override_feedback(
     *,
     trace_id: str,
@@ -104,7 +112,7 @@ def override_feedback(
     source: AssessmentSource | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> Feedback:
-    """Store feedback that takes the place of another, which is kept; see Store.override_feedback.
+    """Store feedback that takes the place of another, which is kept.
 
     Example:
         >>> with tracestore.start_span("chat") as span:

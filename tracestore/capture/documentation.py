@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+#: Sections in the order in which they stand.
+_ORDER = ("Args", "Returns", "Raises")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -20,26 +23,34 @@ _ENTRY = re.compile(r"^    (\w+): .*\n(?:     .*\n)*", re.MULTILINE)
 def documented_as(source: Callable[..., object]) -> Callable[[F], F]:
     """Return a decorator that puts sections of `source`'s docstring between a function's summary and example.
 
-    Arguments that the function does not have are left out, and sections that it has itself.
+    Arguments that the function does not have are left out, and what it says of them itself goes before.
     """
 
     def decorate(function: F) -> F:
         own, other = _clean(function.__doc__), _clean(source.__doc__)
         if not own or not other:  # python -OO
             return function
-        said = {found[1] for found in _SECTION.finditer(own)}
         parameters = function.__code__.co_varnames
-        added = [
-            f"{name}:\n{_entries(body, parameters) if name == 'Args' else body}".rstrip()
-            for name, body in (found.groups() for found in _SECTION.finditer(other))
-            if name not in said
-        ]
         head, example, tail = own.partition("Example:\n")
-        parts = [head.rstrip(), *(part for part in added if part != "Args:"), example + tail]
-        function.__doc__ = "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+        said = {found[1]: found[2].rstrip("\n") for found in _SECTION.finditer(head)}
+        for name, body in (found.groups() for found in _SECTION.finditer(other)):
+            if name == "Args":
+                said[name] = _arguments(said.get(name, ""), body, parameters)
+            else:
+                said.setdefault(name, body.rstrip("\n"))
+        parts = [_SECTION.sub("", head).strip()]
+        parts += [f"{name}:\n{said[name]}" for name in _ORDER if said.get(name)]
+        function.__doc__ = "\n\n".join([*parts, (example + tail).rstrip()]).rstrip() + "\n"
         return function
 
     return decorate
+
+
+def _arguments(own: str, other: str, parameters: Sequence[str]) -> str:
+    """Return the entries of both in the order of the parameters, the function's own where both have one."""
+    entries = {found[1]: found[0].rstrip("\n") for found in _ENTRY.finditer(other)}
+    entries |= {found[1]: found[0].rstrip("\n") for found in _ENTRY.finditer(own + "\n")}
+    return "\n".join(entries[name] for name in parameters if name in entries)
 
 
 def _clean(text: str | None) -> str:
@@ -47,7 +58,3 @@ def _clean(text: str | None) -> str:
         return ""
     first, _, rest = text.partition("\n")
     return f"{first.strip()}\n{textwrap.dedent(rest)}".rstrip() + "\n"
-
-
-def _entries(body: str, parameters: tuple[str, ...]) -> str:
-    return "".join(found[0] for found in _ENTRY.finditer(body) if found[1] in parameters)

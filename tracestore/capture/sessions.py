@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracestore.capture.documentation import documented_as
 from tracestore.entities import Session
 from tracestore.runtime import runtime
+from tracestore.store import Store
 
 
 def search_sessions(
@@ -46,8 +48,9 @@ def search_sessions(
     )
 
 
+@documented_as(Store.get_session)
 def get_session(session_id: str, include_spans: bool = True) -> Session:
-    """Return one session with all its traces, oldest first; see Store.get_session.
+    """Return one session with all its traces, oldest first.
 
     Example:
         >>> with tracestore.start_span("chat"):

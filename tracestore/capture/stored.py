@@ -132,7 +132,8 @@ def search_traces(
 ) -> pd.DataFrame: ...
 
 
-def search_traces(
+@documented_as(Store.search_traces)
+def search_traces(  # noqa: D417 - the store says the others
     experiment_ids: Sequence[str] | None = None,
     filter_string: str | None = None,
     max_results: int | None = None,
@@ -152,16 +153,10 @@ def search_traces(
 
     Args:
         experiment_ids: Of these experiments instead.
-        filter_string: See the README's table of the filter language. None or "": every trace.
-        max_results: None means all.
-        order_by: Such as ["duration DESC"].
         extract_fields: Further columns, such as "retrieve.outputs"; data frames only.
-        run_id: Only traces with this `mlflow.sourceRun`.
         return_type: "pandas" (the default where pandas is installed), "polars", "arrow" or "list" (the
             default elsewhere). Each but the list needs its package: `pip install "tracestore[polars]"`.
-        model_id: Only traces with this `mlflow.modelId`.
         sql_warehouse_id: Kept for MLflow programs; ignored.
-        include_spans: False leaves spans, request and response out, which is several times faster.
         locations: The newer name of `experiment_ids`.
         flush: Kept for MLflow programs; reads always see what was recorded before.
 
@@ -206,6 +201,7 @@ def search_traces(
     )
 
 
+@documented_as(Store.count_traces)
 def count_traces(
     filter_string: str | None = None, experiment_ids: Sequence[str] | None = None
 ) -> int:
@@ -219,6 +215,7 @@ def count_traces(
     return runtime.store.count_traces(filter_string, experiment_ids=where)
 
 
+@documented_as(Store.explain)
 def explain(filter_string: str | None = None, order_by: Sequence[str] | str | None = None) -> str:
     """Return how a search would run: SQL, bound values and SQLite's query plan, as one text.
 
