@@ -36,7 +36,7 @@ def import_traces(
     path: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 - what the command line calls it
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Imported:
     """Read the traces of another program's file into the active store.
 
@@ -63,7 +63,7 @@ def import_into(
     store: Store,
     path: str,
     format_name: str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Imported:
     """Read the traces of the file at `path` into `store`; see `import_traces`."""
     module = _module_of(path, format_name)
