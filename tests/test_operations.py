@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import filter_store
 from tests.cli_program import record_demo, run, run_json
 from tests.test_metrics import a_trace, measured
+from tracestore.cli.stats import newest_start_ms
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
 from tracestore.figures.conditions import outcomes, parse
 from tracestore.figures.overview import step_for
+from tracestore.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +122,17 @@ def test_stats_are_a_page_of_sections_in_the_terminal_and_in_html(
     nothing = run("stats", "--filter", "name = 'none'", "--db", demo)
     assert nothing.code == 0
     assert "All traces" not in nothing.out
+
+
+def test_figures_of_a_large_file_are_of_its_newest_traces(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    with Store(path) as store:
+        store.count_traces()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        filter_store.insert(connection, [a_trace(n, after_ms=n * 1_000) for n in range(5)])
+    with Store(path) as store:
+        assert newest_start_ms(store, 5) is None
+        assert store.metrics("count", start=newest_start_ms(store, 2))["count"] == [2]
 
 
 def test_steps_make_about_thirty_buckets() -> None:

@@ -23,6 +23,11 @@ from tracestore.figures.moments import instant_ms
 from tracestore.figures.overview import overview
 from tracestore.store import Store
 
+#: Traces that the figures are of where nothing else is asked for: a million take a minute.
+MANY_TRACES = 100_000
+
+_NTH_NEWEST = "SELECT id >> 20 FROM traces ORDER BY id DESC LIMIT 1 OFFSET ?"
+
 #: States that a trace can have, in the order they are shown.
 _STATES = ("OK", "ERROR", "IN_PROGRESS")
 
@@ -53,7 +58,7 @@ def stats(
 
     How many traces, spans and assessments, in which states and experiments, and from when to when; then volume,
     errors, latency, tokens and cost, over time, by version, name, user, session and model; the slowest and the
-    failing spans. Times are UTC.
+    failing spans. Times are UTC. Where nothing is asked for, the figures are of the newest 100,000 traces.
     """
     store = options.open_store(path)
     facts = _facts(store)
@@ -76,13 +81,21 @@ def stats(
 def _sections(
     store: Store, filter_string: str | None, last: str | None, ids: list[str] | None
 ) -> Iterator[Answer]:
-    asked = {"filter_string": filter_string, "start": since(last), "experiment_ids": ids}
+    start = since(last) if last or filter_string or ids else newest_start_ms(store)
+    asked = {"filter_string": filter_string, "start": start, "experiment_ids": ids}
     extent = [_extreme(store, order, filter_string, ids) for order in ("ASC", "DESC")]
     if extent[0] is None or extent[1] is None:
         return iter(())
     start_ms = instant_ms(asked["start"], "start")
     first_ms = extent[0] if start_ms is None else max(start_ms, extent[0])
     return overview(store.metrics, asked, (first_ms, extent[1]))
+
+
+def newest_start_ms(store: Store, traces: int = MANY_TRACES) -> int | None:
+    """Return when the newest so many traces begin, None where there are no more than these."""
+    with store.reading() as connection:
+        row = connection.execute(_NTH_NEWEST, (traces,)).fetchone()
+    return None if row is None else int(row[0]) + 1
 
 
 def _write_page(file: str, path: str, sections: Sequence[Answer]) -> None:

@@ -18,6 +18,9 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAY_MS = 86_400_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
+#: Today's time zones are whole quarters of an hour from UTC.
+_SLOT_MS = 900_000
+
 #: Buckets that an answer may have.
 MAX_BUCKETS = 100_000
 
@@ -47,16 +50,22 @@ class Calendar:
         if self.step_ms > 3_660 * _DAY_MS:
             raise InvalidArgumentError(f"every is {every!r}; it can be ten years at most")
         self.zone = zone_of(zone)
+        #: Buckets by slots of time that lie in one bucket whole: a million moments fall into few of them.
         self._starts: dict[int, int] = {}
+        self._slot_ms = min(self.step_ms, _SLOT_MS)
 
     def start_of(self, time_ms: int) -> int:
         """Return when the bucket of a moment begins."""
-        second = time_ms // 1_000
-        start = self._starts.get(second)
-        if start is None:
-            if len(self._starts) > MAX_BUCKETS:
-                self._starts.clear()
-            start = self._starts[second] = self._compute(second * 1_000)
+        slot = time_ms // self._slot_ms
+        start = self._starts.get(slot)
+        if start is not None:
+            return start
+        start = self._compute(slot * self._slot_ms)
+        if start != self._compute((slot + 1) * self._slot_ms - 1):
+            return self._compute(time_ms)  # a bucket ends within the slot
+        if len(self._starts) > MAX_BUCKETS:
+            self._starts.clear()
+        self._starts[slot] = start
         return start
 
     def after(self, start_ms: int) -> int:
