@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from tracestore.answers import Answer
+from tracestore.answers.answer import MAX_SHOWN_ROWS
 from tracestore.cli import options, streams, terminal
-from tracestore.cli.terminal import safe_block
+from tracestore.cli.terminal import dim, safe, safe_block
 from tracestore.errors import InvalidArgumentError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +50,25 @@ def write(answer: Answer, *, as_json: bool, as_csv: bool = False) -> None:
     elif as_csv:
         click.echo(answer.to_csv(), nl=False)
     else:
-        terminal.console().print(safe_block(answer.to_text()), soft_wrap=True)
+        show(terminal.console(), answer)
+
+
+def show(console: Console, answer: Answer) -> None:
+    """Print an answer: in a terminal as wide as that, else with its lines whole."""
+    if not console.is_terminal:
+        console.print(safe_block(answer.to_text()), soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for column in answer.columns:
+        justify: Literal["left", "right"] = "left" if column.is_key else "right"
+        table.add_column(safe(column.name), no_wrap=True, overflow="ellipsis", justify=justify)
+    for row in answer.tuples()[:MAX_SHOWN_ROWS]:
+        table.add_row(*map(safe, answer.shown(row)))
+    console.print(table)
+    if len(answer) > MAX_SHOWN_ROWS:
+        console.print(dim(f"… and {len(answer) - MAX_SHOWN_ROWS:,} more rows"))
+    for note in answer.notes:
+        console.print(dim(note))
 
 
 @click.command(

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from tracestore.answers import Answer
 from tracestore.cli import options, streams, terminal
-from tracestore.cli.questions import filter_options, since
-from tracestore.cli.terminal import heading, safe, safe_block
+from tracestore.cli.questions import filter_options, show, since
+from tracestore.cli.terminal import heading, safe
 from tracestore.cli.traces import STATE_STYLES
 from tracestore.display.escape import escape
 from tracestore.display.markup import Markup, element, join
@@ -75,7 +75,7 @@ def stats(
     for answer in sections:  # each as soon as it is there
         console.print()
         console.print(heading(answer.title))
-        console.print(safe_block(answer.to_text()), soft_wrap=True)
+        show(console, answer)
 
 
 def _sections(
