@@ -105,8 +105,9 @@ def forget_spans(connection: sqlite3.Connection, spans: int) -> None:
 
 def _is_stale(connection: sqlite3.Connection) -> bool:
     """Whether more deleted spans than others are in the index."""
-    row = connection.execute("SELECT value FROM state WHERE name = ?", (_STALE,)).fetchone()
-    deleted = 0 if row is None else int(row[0])
+    sql = "SELECT CAST(value AS INTEGER) FROM state WHERE name = ?"
+    row = connection.execute(sql, (_STALE,)).fetchone()
+    deleted = 0 if row is None else row[0]
     if deleted < STALE_SPANS:
         return False
     done, first = connection.execute(

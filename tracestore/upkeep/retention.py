@@ -6,6 +6,7 @@ sweeps; the writer decides when there is time. Invariant: a step holds the file 
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 from collections.abc import Container
@@ -56,9 +57,14 @@ def begin(connection: sqlite3.Connection, text: str, live: Container[str]) -> Ap
         sweep = Sweep(_limits(text), live)
         sweep.measure(connection)
     except TracestoreError as error:  # set by a newer version, or a filter that takes too long
-        log.warning("retention is not applied: %s", error)
+        _warn(str(error))
         return None
     return Application(sweep)
+
+
+@functools.lru_cache(maxsize=16)  # said once, not every minute
+def _warn(reason: str) -> None:
+    log.warning("retention is not applied: %s", reason)
 
 
 class Application:

@@ -144,13 +144,12 @@ class _Target:
                     "experiment": experiments[trace["experiment"]],
                     "resource": resources[trace["resource"]],
                 }
-                self._upsert("traces", {**trace, **places}, ("id",), fixed=("trace_id",))
+                self._upsert("traces", [{**trace, **places}], ("id",), fixed=("trace_id",))
         self._write_spans()
         for table in ("tags", "metadata"):
-            for row in self._owned(table):
-                wins = self._wins[row["trace"]]
-                place = {**row, "trace": self._keys[row["trace"]]}
-                self._insert(f"INSERT OR {'REPLACE' if wins else 'IGNORE'}", table, place)
+            for wins in (True, False):
+                rows = [self._placed(row) for row in self._owned(table, wins=wins)]
+                self._insert(f"INSERT OR {'REPLACE' if wins else 'IGNORE'}", table, *rows)
         self._write_assessments()
         added = sum(trace["trace_id"] not in before for trace in self._bundle.traces)
         updated = sum(self._wins.values()) - added
@@ -196,44 +195,46 @@ class _Target:
         return int(found.fetchone()[0])
 
     def _write_spans(self) -> None:
-        for row in self._owned("spans"):
-            if not self._is_readable(row, SPAN_JSON):
-                continue
-            place = {**row, "id": None, "trace": self._keys[row["trace"]]}
-            if self._wins[row["trace"]]:
+        for wins in (True, False):
+            rows = [
+                {**self._placed(row), "id": None}
+                for row in self._owned("spans", wins=wins)
+                if self._is_readable(row, SPAN_JSON)
+            ]
+            if wins:
                 condition = "excluded.end_time_ns IS NOT NULL OR spans.end_time_ns IS NULL"
                 renewed = (
                     "id = (SELECT max(id) + 1 FROM spans)"  # the text index has seen the old one
                 )
-                key = ("trace", "span_id")
-                self._upsert("spans", place, key, ("id",), renewed, condition)
+                self._upsert("spans", rows, ("trace", "span_id"), ("id",), renewed, condition)
             else:
-                self._insert("INSERT OR IGNORE", "spans", place)
-            if row["attributes"] is not None:
-                attributes = msgspec.json.decode(row["attributes"])
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO span_attributes VALUES (?, ?, ?)",
-                    [(k, v, place["trace"]) for k, v in record_rows.indexed_attributes(attributes)],
-                )
+                self._insert("INSERT OR IGNORE", "spans", *rows)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO span_attributes VALUES (?, ?, ?)", list(_indexed(rows))
+            )
 
     def _write_assessments(self) -> None:
-        for row in self._owned("assessments"):
+        rows = (*self._owned("assessments", wins=True), *self._owned("assessments", wins=False))
+        for row in sorted(rows, key=lambda row: row["id"]):
             if not self._is_readable(row, ASSESSMENT_JSON):
                 continue
-            place = {**row, "id": None, "trace": self._keys[row["trace"]]}
+            place = {**self._placed(row), "id": None}
             newer = (
                 "excluded.last_update_time_ms > assessments.last_update_time_ms"
                 " AND excluded.trace = assessments.trace"
             )
-            self._upsert("assessments", place, ("assessment_id",), ("id", "trace"), "", newer)
+            self._upsert("assessments", [place], ("assessment_id",), ("id", "trace"), "", newer)
             if row["valid"] == 0:
                 self._connection.execute(
                     "UPDATE assessments SET valid = 0 WHERE assessment_id = ? AND trace = ?",
                     (row["assessment_id"], place["trace"]),
                 )
 
-    def _owned(self, table: str) -> Iterator[Row]:
-        return (row for row in self._bundle.owned[table] if row["trace"] in self._keys)
+    def _owned(self, table: str, *, wins: bool) -> Iterator[Row]:
+        return (row for row in self._bundle.owned[table] if self._wins.get(row["trace"]) is wins)
+
+    def _placed(self, row: Row) -> Row:
+        return {**row, "trace": self._keys[row["trace"]]}
 
     def _is_readable(self, row: Row, kinds: Mapping[str, Any]) -> bool:
         readable = all(
@@ -245,28 +246,42 @@ class _Target:
     def _upsert(
         self,
         table: str,
-        row: Row,
+        rows: Sequence[Row],
         key: tuple[str, ...],
         fixed: tuple[str, ...] = (),
         renewed: str = "",
         condition: str = "1",
     ) -> None:
-        columns = [
-            c for c in _shared_columns(self._connection, table, row) if c not in (*key, *fixed)
+        if not rows:
+            return
+        shared = _shared_columns(self._connection, table, rows[0])
+        changes = [
+            f"{column} = excluded.{column}" for column in shared if column not in (*key, *fixed)
         ]
-        changes = [renewed] * bool(renewed) + [
-            f"{column} = excluded.{column}" for column in columns
-        ]
+        if renewed:
+            changes.append(renewed)
         tail = (
             f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)} WHERE {condition}"
         )
-        self._insert("INSERT", table, row, tail)
+        self._insert("INSERT", table, *rows, tail=tail)
 
-    def _insert(self, verb: str, table: str, row: Row, tail: str = "") -> None:
-        columns = _shared_columns(self._connection, table, row)
-        marks = ", ".join("?" * len(columns))
-        sql = f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({marks}) {tail}"
-        self._connection.execute(sql, [row[column] for column in columns])
+    def _insert(self, verb: str, table: str, *rows: Row, tail: str = "") -> None:
+        """Insert rows, which have the same columns."""
+        if rows:
+            columns = _shared_columns(self._connection, table, rows[0])
+            marks = ", ".join("?" * len(columns))
+            sql = f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({marks}) {tail}"
+            values = [[row[column] for column in columns] for row in rows]
+            self._connection.executemany(sql, values)
+
+
+def _indexed(spans: Sequence[Row]) -> Iterator[tuple[str, str | int | float, int]]:
+    """Yield what the attribute index has of spans."""
+    for span in spans:
+        if span["attributes"] is not None:
+            attributes = msgspec.json.decode(span["attributes"])
+            for key, value in record_rows.indexed_attributes(attributes):
+                yield key, value, span["trace"]
 
 
 _COLUMNS: dict[str, tuple[str, ...]] = {}
