@@ -134,6 +134,8 @@ def test_session_sums_up_its_traces(recording: Store) -> None:
     assert len(session.assessments) == 4
     assert session.session_assessments == [whole]
     assert session.error_count == 0
+    found = tracestore.search_sessions(filter_string="feedback.goal_reached = true")
+    assert [len(each) for each in found] == [3]
     info = [trace.info for trace in session]
     end_ms = max(i.request_time + (i.execution_duration or 0) for i in info)
     assert (session.start_time_ms, session.end_time_ms) == (info[0].request_time, end_ms)
@@ -188,6 +190,28 @@ def test_session_shows_itself_as_text_and_html(recording: Store) -> None:
     assert trace_id in "\n".join(table)
     assert "<b>s</b>" not in shown["text/html"]
     assert "&lt;b&gt;s&lt;/b&gt;" in shown["text/html"]
+
+
+def test_list_of_sessions_shows_itself_as_a_table(recording: Store) -> None:
+    turn("<i>one</i>", "ada", usage=True, inputs="hello")
+    turn("two")
+    found = recording.search_sessions()
+    shown = found._repr_mimebundle_()
+    assert shown["text/plain"].splitlines()[0] == "session two"
+    assert "15 tokens · $0.75 · ada" in shown["text/plain"]
+    assert shown["text/html"].count("<tr>") == 3
+    assert "&lt;i&gt;one&lt;/i&gt;" in shown["text/html"]
+    assert "<i>one</i>" not in shown["text/html"]
+    assert "no traces" in recording.search_sessions("name = 'x'")._repr_mimebundle_()["text/plain"]
+
+
+def test_long_lists_of_sessions_are_cut(recording: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracestore.display.session.MAX_SESSIONS", 1)
+    turn("one")
+    turn("two")
+    shown = recording.search_sessions()._repr_mimebundle_()
+    assert "… 1 more session" in shown["text/plain"]
+    assert "The first 1 of 2 sessions are shown." in shown["text/html"]
 
 
 def test_command_lists_sessions(recording: Store) -> None:

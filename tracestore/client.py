@@ -242,7 +242,9 @@ class MlflowClient:
         )
 
     @documented_as(Store.search_sessions)
-    def search_sessions(self, filter_string: str | None = None, **search: Any) -> list[Session]:
+    def search_sessions(
+        self, filter_string: str | None = None, **search: Any
+    ) -> PagedList[Session]:
         """Return sessions of all experiments, the newest first."""
         return self._store.search_sessions(filter_string, **search)
 

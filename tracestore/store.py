@@ -248,7 +248,7 @@ class Store:
         include_spans: bool = True,
         run_id: str | None = None,
         model_id: str | None = None,
-    ) -> list[Session]:
+    ) -> PagedList[Session]:
         """Return sessions, the one with the newest trace first, each with its traces in order.
 
         Args:
@@ -278,7 +278,7 @@ class Store:
             traces: dict[str | None, list[Trace]] = {each: [] for each in found}
             for trace in whole:
                 traces[trace.info.session_id].append(trace)
-        return [Session(some) for some in traces.values() if some]
+        return PagedList(Session(some) for some in traces.values() if some)
 
     def get_session(self, session_id: str, *, include_spans: bool = True) -> Session:
         """Return one session with its traces in order, of whatever experiment.

@@ -1,8 +1,8 @@
 """A program about assessments, sessions, usage and cost, run under MLflow itself and under tracestore.
 
-    python -m tests.peer_mlflow.judging            # with MLflow installed: writes judging.json anew
+    python -m tests.peer_mlflow.judging [--record]
 
-What each observes is kept by name; tests/peer_mlflow/test_peer_judging.py compares, and lists what differs on
+With MLflow installed: fails unless MLflow shows what judging.json says; `--record` writes it anew. What each observes is kept by name; tests/peer_mlflow/test_peer_judging.py compares, and lists what differs on
 purpose. Nothing in here depends on either library.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import pathlib
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -370,12 +371,15 @@ def observe(library: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write what MLflow shows."""
+    """Compare what MLflow shows with the page, or record it."""
     mlflow = importlib.import_module("mlflow")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         seen = observe(mlflow)
     page = {"mlflow": mlflow.__version__, "seen": seen}
+    if "--record" not in sys.argv:
+        recorded = json.loads(PAGE.read_text("utf-8"))
+        sys.exit(None if page == recorded else f"{PAGE.name} is not what MLflow shows: --record")
     PAGE.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -65,7 +65,7 @@ def seen(recording: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Pa
 
 
 def test_what_is_seen_is_what_mlflow_shows_but_for_the_list(seen: dict[str, Any]) -> None:
-    """Source: MLflow 3.17.2 itself; `python -m tests.peer_mlflow.judging` writes its page."""
+    """Source: MLflow 3.17.2 itself; `python -m tests.peer_mlflow.judging --record` writes its page."""
     assert len(THEIRS) > 100
     expected = THEIRS | {name: different.ours for name, different in DIFFERENCES.items()}
     assert {name: value for name, value in seen.items() if expected[name] != value} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracestore.capture.documentation import documented_as
-from tracestore.entities import Session
+from tracestore.entities import PagedList, Session
 from tracestore.runtime import runtime
 from tracestore.store import Store
 
@@ -17,7 +17,7 @@ def search_sessions(
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
     filter_string: str | None = None,
-) -> list[Session]:
+) -> PagedList[Session]:
     """Return the sessions of the active experiment, the one with the newest trace first.
 
     Args:

@@ -19,7 +19,7 @@ from tracestore.display.html import trace_html, traces_html
 from tracestore.display.layout import tree_rows
 from tracestore.display.notebook import bundle
 from tracestore.display.payload import outline
-from tracestore.display.session import session_html, session_text
+from tracestore.display.session import session_html, session_text, sessions_html, sessions_text
 from tracestore.display.text import trace_text, traces_text
 
 __all__ = [
@@ -29,6 +29,8 @@ __all__ = [
     "outline",
     "session_html",
     "session_text",
+    "sessions_html",
+    "sessions_text",
     "trace_html",
     "trace_text",
     "traces_html",

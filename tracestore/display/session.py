@@ -1,21 +1,32 @@
-"""A session for people: a line that says what it adds up to, and its traces as a table."""
+"""Sessions for people: one with what it adds up to and its traces as a table, many as a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from tracestore.display.escape import visible_line
-from tracestore.display.html import traces_html
+from tracestore.display.html import card, traces_html
 from tracestore.display.markup import Markup, element, join
 from tracestore.display.text import MIN_WIDTH, fit, traces_text
-from tracestore.display.units import NS_PER_MS, count_text, duration_text, time_text
+from tracestore.display.units import (
+    NS_PER_MS,
+    count_text,
+    duration_text,
+    short_time_text,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from tracestore.entities.session import Session
 
 #: A sum beyond this is not shown; somebody recorded nonsense.
 _MAX_COST = 1e15
+
+#: Sessions that one table shows, and characters of one cell.
+MAX_SESSIONS = 1_000
+_MAX_CELL = 200
 
 #: Users that the line names.
 _MAX_USERS = 3
@@ -36,15 +47,72 @@ def session_text(
 def session_html(session: Session, zone: tzinfo | None = None) -> str:
     """Return `session` as HTML: its head, then its traces as in `traces_html`."""
     lines = [element("div", "ts-note", line) for line in _head(session, zone)]
-    return join([element("div", "tracestore", *lines), Markup(traces_html(session.traces, zone))])
+    return join([Markup(card(*lines)), Markup(traces_html(session.traces, zone))])
+
+
+def sessions_text(
+    sessions: Sequence[Session], width: int = 100, *, zone: tzinfo | None = None
+) -> str:
+    """Return `sessions` as text, two lines each, at most MAX_SESSIONS of them."""
+    width = max(MIN_WIDTH, width)
+    if not sessions:
+        return "no sessions"
+    lines = [line for session in sessions[:MAX_SESSIONS] for line in _head(session, zone)]
+    if len(sessions) > MAX_SESSIONS:
+        lines.append(f"… {count_text(len(sessions) - MAX_SESSIONS, 'more session')}")
+    return "\n".join(fit(line, width) for line in lines)
+
+
+def sessions_html(sessions: Sequence[Session], zone: tzinfo | None = None) -> str:
+    """Return `sessions` as a table, a row each, at most MAX_SESSIONS of them."""
+    if not sessions:
+        return card(element("div", "ts-note", "No sessions."))
+    header = element("tr", "", *(element("th", "", title) for title in _TITLES))
+    rows = [_row(session, zone) for session in sessions[:MAX_SESSIONS]]
+    table = element("table", "ts-table", element("thead", "", header), element("tbody", "", *rows))
+    note = f"The first {MAX_SESSIONS:,} of {count_text(len(sessions), 'session')} are shown."
+    return card(table, element("div", "ts-note", note) if len(sessions) > MAX_SESSIONS else "")
+
+
+_TITLES = (
+    "Session",
+    "Start",
+    "Duration",
+    "Traces",
+    "Errors",
+    "Tokens",
+    "Cost",
+    "Users",
+    "First request",
+)
+
+
+def _row(session: Session, zone: tzinfo | None) -> Markup:
+    first = session.traces[0].info.request_preview if session.traces else None
+    cells = (
+        str(session.id)[:_MAX_CELL],
+        short_time_text(session.start_time_ms, zone),
+        _duration(session),
+        f"{len(session):,}",
+        f"{session.error_count:,}" if session.error_count else "",
+        tokens_text(session).partition(" ")[0],
+        cost_text(session),
+        users_text(session),
+        (first or "")[:_MAX_CELL],
+    )
+    return element("tr", "", *(element("td", "", visible_line(cell)) for cell in cells))
+
+
+def _duration(session: Session) -> str:
+    duration_ms = session.duration_ms
+    return "" if duration_ms is None else duration_text(duration_ms * NS_PER_MS)
 
 
 def _head(session: Session, zone: tzinfo | None) -> list[str]:
-    duration_ms = session.duration_ms
     facts = [
         count_text(len(session), "trace"),
         count_text(session.error_count, "error") if session.error_count else "",
-        "" if duration_ms is None else duration_text(duration_ms * NS_PER_MS),
+        _duration(session),
         tokens_text(session),
         cost_text(session),
         users_text(session),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from tracestore.entities.session import Session
 from tracestore.entities.trace import Trace
 
 T = TypeVar("T")
@@ -13,7 +14,7 @@ T = TypeVar("T")
 class PagedList(list[T]):
     """A list of results and the token of the page after it, None on the last page.
 
-    In a notebook a list of traces shows itself as a table.
+    In a notebook a list of traces or of sessions shows itself as a table.
     """
 
     def __init__(self, items: Iterable[T] = (), token: str | None = None) -> None:
@@ -27,9 +28,17 @@ class PagedList(list[T]):
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, str]:
-        """Show the list in a notebook: traces as a table, anything else as its text."""
+        """Show the list in a notebook: traces or sessions as a table, anything else as its text."""
         from tracestore import display  # noqa: PLC0415 - 20 ms that only a notebook needs
 
+        sessions = [item for item in self if isinstance(item, Session)]
+        if self and len(sessions) == len(self):
+            return display.bundle(
+                text=lambda: display.sessions_text(sessions),
+                html=lambda: display.sessions_html(sessions),
+                include=include,
+                exclude=exclude,
+            )
         traces = [item for item in self if isinstance(item, Trace)]
         if len(traces) < len(self):
             return {"text/plain": repr(self)}

@@ -221,7 +221,7 @@ def own_path() -> pathlib.Path:
     variable = "TRACESTORE_PRICES"
     given = settings.load({variable: os.environ[variable]} if variable in os.environ else {}).prices
     if given is not None:
-        return pathlib.Path(given)
+        return pathlib.Path(os.path.expanduser(given))  # noqa: PTH111 - raises nothing for ~nobody
     import platformdirs  # noqa: PLC0415 - 15 ms, not needed where a path is given
 
     return pathlib.Path(platformdirs.user_config_dir("tracestore", False)) / "prices.json"
