@@ -16,7 +16,7 @@ import pytest
 
 import tracestore
 from tests.peer_mlflow.surface import PAGE, surface_of
-from tracestore import beyond, entities
+from tracestore import beyond, entities, tracing
 from tracestore.capture import documentation, experiments, stored
 from tracestore.client import MlflowClient
 from tracestore.errors import InvalidArgumentError, NotFoundError, TracestoreError
@@ -83,7 +83,7 @@ def _absent(part: str, there: object) -> list[str]:
     return [name for name in beyond._NAMES[part].split() if name not in dir(there)]
 
 
-@pytest.mark.parametrize("part", ["module", "client", "entities"])
+@pytest.mark.parametrize("part", ["module", "client", "entities", "tracing"])
 def test_what_is_absent_is_a_name_of_mlflow(part: str) -> None:
     assert set(beyond._NAMES[part].split()) <= set(MLFLOW["names"][part])
 
@@ -102,7 +102,11 @@ def test_whatever_mlflow_has_beyond_tracing_is_said_to_be_absent(part: str, ther
 
 def test_what_mlflow_has_is_here_or_said_to_be_absent() -> None:
     """Flavours that are traced automatically are neither: they come one by one."""
-    known = {"client": set(dir(MlflowClient)), "entities": set(entities.__all__)}
+    known = {
+        "client": set(dir(MlflowClient)),
+        "entities": set(entities.__all__),
+        "tracing": set(tracing.__all__),
+    }
     for part, names in known.items():
         assert set(MLFLOW["names"][part]) <= names | set(beyond._NAMES[part].split())
 
@@ -115,6 +119,13 @@ def test_import_of_what_is_absent_says_so() -> None:
         check=False,
     )
     assert "ImportError: cannot import name 'log_metric' from 'tracestore'" in done.stderr
+
+
+def test_what_tracing_has_for_databricks_is_said_to_be_absent() -> None:
+    with pytest.raises(AttributeError, match="Databricks"):
+        tracing.set_experiment_trace_location  # noqa: B018
+    with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+        tracing.nonsense  # noqa: B018
 
 
 def test_nonsense_is_just_no_attribute() -> None:

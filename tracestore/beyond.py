@@ -71,6 +71,18 @@ MCPServer MCPServerVersion MCPStatus MCPTool Metric Param Prompt RoutingStrategy
 RunInputs RunOutputs RunStatus RunTag ScorerVersion SourceType TraceArchivalConfig UCSchemaLocation
 UnityCatalog Webhook WebhookEvent WebhookStatus WebhookTestResult Workspace WorkspaceDeletionMode
 """,
+    "tracing": """
+get_bridged_tracer_provider set_databricks_monitoring_sql_warehouse_id
+set_experiment_trace_location unset_experiment_trace_location
+""",
+}
+
+_RUNS = (
+    "it belongs to MLflow's runs, models, registry or evaluation; "
+    "tracestore has MLflow's tracing only"
+)
+_WHY = dict.fromkeys(_NAMES, _RUNS) | {
+    "tracing": "it is about Databricks or the inside of MLflow's tracing only; see tracestore.otel for OpenTelemetry"
 }
 
 
@@ -78,14 +90,11 @@ def attribute_error(part: str, owner: str, name: str) -> AttributeError:
     """Return the error for an attribute that is not there.
 
     Args:
-        part: "module", "client" or "entities".
+        part: "module", "client", "entities" or "tracing".
         owner: What it was asked of.
         name: What was asked for.
     """
     text = f"{owner} has no attribute {name!r}"
     if name in _NAMES[part].split():
-        text += (
-            ": it belongs to MLflow's runs, models, registry or evaluation; "
-            "tracestore has MLflow's tracing only"
-        )
+        text += f": {_WHY[part]}"
     return AttributeError(text, name=name)

@@ -206,11 +206,13 @@ def names_beyond() -> dict[str, list[str]]:
     """Return what MLflow has that is not about traces: names of the module, of its client, of its entities."""
     mlflow: Any = importlib.import_module("mlflow")
     entities: Any = importlib.import_module("mlflow.entities")
+    tracing: Any = importlib.import_module("mlflow.tracing")
     modules = [module.name for module in pkgutil.iter_modules(mlflow.__path__)]
     return {
         "module": _public([*mlflow.__all__, *modules]),
         "client": _public(dir(mlflow.MlflowClient)),
         "entities": _public(entities.__all__),
+        "tracing": _public(tracing.__all__),
     }
 
 

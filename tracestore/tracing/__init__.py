@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from tracestore import notebook
+from tracestore.beyond import attribute_error
 from tracestore.capture.fluent import disable, enable
 from tracestore.capture.processing import PROCESSORS, configure
 from tracestore.capture.propagation import (
@@ -36,6 +37,10 @@ __all__ = [
     "set_span_chat_tools",
     "set_tracing_context_from_http_request_headers",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise attribute_error("tracing", "module 'tracestore.tracing'", name)
 
 
 def reset() -> None:
