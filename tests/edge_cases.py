@@ -16,7 +16,7 @@ COUNT = 115
 
 
 class Case(NamedTuple):
-    """What tracestore does in one case: as MLflow does, or better and why."""
+    """What tracestore does in one case: as MLflow does ("follows"), "better", or it "differs", and why."""
 
     verdict: str
     mlflow: str
@@ -34,6 +34,11 @@ def follows(*numbers: int) -> Callable[[F], F]:
 def better(*numbers: int, mlflow: str, why: str) -> Callable[[F], F]:
     """Mark a test: in these cases tracestore does something else than MLflow, and why."""
     return _marked(numbers, Case("better", mlflow, why))
+
+
+def differs(*numbers: int, mlflow: str, why: str) -> Callable[[F], F]:
+    """Mark a test: in these cases MLflow does more, or something else that is not worse, and why it is not here."""
+    return _marked(numbers, Case("differs", mlflow, why))
 
 
 def _marked(numbers: tuple[int, ...], case: Case) -> Callable[[F], F]:
