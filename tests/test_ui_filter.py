@@ -42,6 +42,11 @@ timestamp < now() -1d
 timestamp > '2020-01-01'
 timestamp > '2020-01-01T10:00:00'
 timestamp_ms < 1500000000000
+end_time > now() - 1h AND end_time_ms < now() + 1d
+run_id = 'run-5'
+run_id IS NULL
+experiment_id = '0'
+client_request_id IS NULL
 tags.n = '3'
 tags.n = 3
 tags.n > 5
@@ -140,6 +145,7 @@ def record() -> None:
                 },
                 session_id=f"s{n % 2}",
                 user="ada" if n % 2 else "Ada",
+                metadata={"mlflow.sourceRun": f"run-{n}"},
             )
             with tracestore.start_span("step", span_type="TOOL" if n % 2 else "LLM") as step:
                 step.set_attributes({"temperature": n / 10, "deep": {"er": n == 5}, "text": str(n)})
