@@ -61,6 +61,9 @@ COMMANDS = {
     ),
     "explain": _Command("Look", "search", "Say how a search would run."),
     "import": _Command("Change", "importing", "Read another program's traces into the store."),
+    "export": _Command(
+        "Change", "export", "Send traces to an OpenTelemetry receiver, or into a file."
+    ),
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),

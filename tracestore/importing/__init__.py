@@ -26,6 +26,7 @@ from tracestore.store import Store
 #: Each format's name and the module that reads it, in the order in which a file is tried.
 FORMATS = {
     "mlflow": "tracestore.importing.mlflow",
+    "otlp": "tracestore.importing.otlp",
 }
 
 #: How much of a file's beginning `recognises` is shown, in bytes.

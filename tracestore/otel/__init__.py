@@ -19,23 +19,35 @@ if TYPE_CHECKING:
     from tracestore.otel.processor import SpanProcessor as SpanProcessor
     from tracestore.otel.provider import TracerProvider as TracerProvider
     from tracestore.otel.provider import tracer_provider as tracer_provider
+    from tracestore.otlp.export import export as export
+    from tracestore.otlp.export import forward as forward
 
 _HOMES = {
-    "SpanExporter": "exporter",
-    "SpanProcessor": "processor",
-    "TracerProvider": "provider",
-    "autolog": "installation",
-    "tracer_provider": "provider",
+    "SpanExporter": "otel.exporter",
+    "SpanProcessor": "otel.processor",
+    "TracerProvider": "otel.provider",
+    "autolog": "otel.installation",
+    "export": "otlp.export",
+    "forward": "otlp.export",
+    "tracer_provider": "otel.provider",
 }
 
-__all__ = ["SpanExporter", "SpanProcessor", "TracerProvider", "autolog", "tracer_provider"]
+__all__ = [
+    "SpanExporter",
+    "SpanProcessor",
+    "TracerProvider",
+    "autolog",
+    "export",
+    "forward",
+    "tracer_provider",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tracestore.otel' has no attribute {name!r}")
     try:
-        module = importlib.import_module(f"tracestore.otel.{_HOMES[name]}")
+        module = importlib.import_module(f"tracestore.{_HOMES[name]}")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "opentelemetry":
             raise

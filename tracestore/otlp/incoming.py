@@ -32,6 +32,9 @@ DETAILS_KEY, RESOURCE_KEY = "otel.span", "otel.resource"
 ADDED_KEY, TRACE_KEY = "tracestore.added", "tracestore.trace"
 TAG_PREFIX = "mlflow.traceTag."
 
+#: How a resource says that our export made it up, because the trace had none.
+SDK_KEY, SDK_NAME = "telemetry.sdk.name", "tracestore"
+
 _NOTHING = Translation(None, ABSENT, ABSENT, {}, None, None)
 
 
@@ -147,9 +150,13 @@ def understand(span: ForeignSpan) -> Understood:
         inputs,
         outputs,
         tags,
-        encode(dict(span.resource)) if span.resource else None,
+        _resource(span.resource),
         trace,
     )
+
+
+def _resource(resource: Mapping[str, Any]) -> str | None:
+    return encode(dict(resource)) if resource and resource.get(SDK_KEY) != SDK_NAME else None
 
 
 def _value(key: str, value: Any) -> Any:

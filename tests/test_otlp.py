@@ -1,0 +1,388 @@
+"""OTLP: the codec against OpenTelemetry's own, files there and back, sending, hostile input."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import json
+import pathlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+import tracestore
+from tests.cli_program import run
+from tracestore.entities import Trace
+from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
+from tracestore.importing import import_into
+from tracestore.otlp.export import export, forward, lines
+from tracestore.otlp.messages import from_json, from_protobuf, to_json, to_protobuf
+from tracestore.otlp.outgoing import traces_data
+from tracestore.otlp.reading import foreign_spans
+from tracestore.otlp.sending import RefusedError, Sender, target
+from tracestore.otlp.values import any_value, plain
+from tracestore.store import Store
+
+
+def record_one(number: int = 1) -> str:
+    with tracestore.start_span(f"answer {number}", span_type="CHAIN") as root:
+        tracestore.update_current_trace(
+            tags={"env": "test"}, metadata={"m": "é"}, session_id="s-1", user="ada"
+        )
+        root.set_inputs({"question": "why?"})
+        with tracestore.start_span("call", span_type="CHAT_MODEL") as span:
+            span.set_attributes({"temperature": 0.5, "list": [1, 2.0, "x", None, {"a": True}]})
+            span.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 3, "output_tokens": 4})
+            span.set_attribute("mlflow.llm.model", "m-1")
+            span.record_exception(ValueError("no"))
+            span.set_outputs({"choices": [{"message": {"role": "assistant", "content": "x"}}]})
+        root.set_outputs("because")
+    return root.trace_id
+
+
+# ------------------------------------------------------------------------------------------ the codec
+
+
+def test_protobuf_is_what_opentelemetry_reads_and_writes(recording: Store) -> None:
+    record_one()
+    message = traces_data(recording.search_traces())
+    theirs = trace_pb2.TracesData.FromString(to_protobuf(message))
+    [resource] = theirs.resource_spans
+    spans = [span for scope in resource.scope_spans for span in scope.spans]
+    assert [span.name for span in spans] == ["answer 1", "call"]
+    assert spans[1].parent_span_id == spans[0].span_id
+    again = from_protobuf(theirs.SerializeToString(deterministic=True))
+    assert trace_pb2.TracesData.FromString(to_protobuf(again)) == theirs
+    assert to_protobuf(from_json(to_json(message))) == to_protobuf(message)
+
+
+PLAIN = st.recursive(
+    st.text()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.booleans()
+    | st.none()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis.given(PLAIN)
+def test_values_go_there_and_back_in_both_forms(value: Any) -> None:
+    message = any_value(value)
+    assert plain(from_protobuf(to_protobuf(message, "AnyValue"), "AnyValue")) == value
+    data = {"resourceSpans": [{"resource": {"attributes": [{"key": "k", "value": message}]}}]}
+    [resource_spans] = from_json(to_json(data))["resourceSpans"]
+    assert plain(resource_spans["resource"]["attributes"][0]["value"]) == value
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_what_json_has_no_form_for_is_kept(text: str) -> None:
+    for value in ({"otel.double": text}, {"otel.bytes": "AP8="}):
+        assert plain(from_protobuf(to_protobuf(any_value(value), "AnyValue"), "AnyValue")) == value
+
+
+@hypothesis.given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    for read in (from_protobuf, from_json):
+        try:
+            message = read(data)
+        except StoreError:
+            continue
+        list(foreign_spans(message))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0a" * 5_000,
+        b'{"resourceSpans": [[]]}',
+        b'{"resourceSpans": {"a": 1}}',
+        b"[" * 100_000,
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"zz"}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"-1"}]}]}]}',
+    ],
+)
+def test_hostile_messages_are_refused(data: bytes) -> None:
+    with pytest.raises(StoreError):
+        (from_json if data[:1] in b"{[" else from_protobuf)(data)
+
+
+# ------------------------------------------------------------------------------------------ files
+
+
+def canonical(found: Trace) -> dict[str, Any]:
+    """Return a trace as a dictionary without what is not the trace's: its experiment."""
+    values = found.to_dict()
+    del values["info"]["trace_location"]
+    return values
+
+
+@pytest.mark.parametrize("form", ["lines", "protobuf", "document"])
+def test_files_go_there_and_back_without_loss(
+    recording: Store, tmp_path: pathlib.Path, form: str
+) -> None:
+    for number in range(3):
+        record_one(number)
+    traces = recording.search_traces()
+    path = tmp_path / "traces.otlp"
+    if form == "lines":
+        path.write_bytes(b"\n".join(lines(iter(traces))) + b"\n")
+    elif form == "protobuf":
+        path.write_bytes(to_protobuf(traces_data(traces)))
+    else:
+        path.write_text(json.dumps(json.loads(to_json(traces_data(traces))), indent=1))
+    with Store(tmp_path / "other.db") as other:
+        imported = import_into(other, str(path))
+        assert (imported.format, imported.traces, imported.spans) == ("otlp", 3, 6)
+        back = {found.trace_id: canonical(found) for found in other.search_traces()}
+        assert back == {found.trace_id: canonical(found) for found in traces}
+        assert import_into(other, str(path)).traces == 0
+        again = traces_data(other.search_traces())
+    assert sorted(map(str, foreign_spans(again))) == sorted(
+        map(str, foreign_spans(traces_data(traces)))
+    )
+
+
+def test_a_trace_that_is_spread_over_lines_is_one(recording: Store, tmp_path: pathlib.Path) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+
+    def line(span_id: str, parent: str, **more: Any) -> str:
+        span = {"traceId": trace_id, "spanId": span_id, "parentSpanId": parent, "name": span_id}
+        times = {
+            "startTimeUnixNano": "1700000000000000000",
+            "endTimeUnixNano": "1700000001000000000",
+        }
+        spans = [span | times | more]
+        return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+
+    usage = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "7"}}
+    path = tmp_path / "traces.jsonl"
+    path.write_text(
+        "\n".join(
+            (
+                line("b" * 16, "a" * 16, attributes=[usage], kind=3),
+                line("c" * 16, "b" * 16, status={"code": "STATUS_CODE_ERROR", "message": "bad"}),
+                line("a" * 16, "", kind="SPAN_KIND_SERVER"),
+                line("", ""),
+            )
+        )
+    )
+    imported = import_into(recording, str(path))
+    assert imported.skipped == {"spans without valid ids or times": 1}
+    (found,) = recording.search_traces()
+    assert found.trace_id == f"tr-{trace_id}"
+    assert (found.info.name, found.info.state, found.info.execution_duration) == (
+        "a" * 16,
+        "OK",
+        1000,
+    )
+    assert found.info.token_usage is not None
+    assert found.info.token_usage["input_tokens"] == 7
+    assert found.data.spans[0].attributes["otel.span"]["kind"] == "SERVER"
+
+
+# ------------------------------------------------------------------------------------------ sending
+
+
+class Receiver:
+    """An OTLP receiver that answers as it is told, then accepts; decodes with OpenTelemetry's own classes."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.spans: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 30
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
+                if self.headers["Content-Encoding"] == "gzip":
+                    body = gzip.decompress(body)
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                answer = b"no"
+                if status == 200:
+                    receiver.take(body, self.headers["Content-Type"])
+                    answer = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
+                self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", "0")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def take(self, body: bytes, content_type: str) -> None:
+        request = trace_service_pb2.ExportTraceServiceRequest()
+        if content_type == "application/json":
+            request.ParseFromString(to_protobuf(from_json(body)))
+        else:
+            request.ParseFromString(body)
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans += scope.spans
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_an_export_sends_everything_once(
+    recording: Store, receiver: Receiver, protocol: str
+) -> None:
+    for number in range(5):
+        record_one(number)
+    done = export(receiver.url, protocol=protocol, headers={"X-Team": "a"})
+    assert (done.traces, done.spans, done.rejected, done.waiting) == (5, 10, 0, 0)
+    assert len({(span.trace_id, span.span_id) for span in receiver.spans}) == 10
+    assert receiver.headers[0]["x-team"] == "a"
+    assert receiver.headers[0]["content-encoding"] == "gzip"
+    assert export(receiver.url, protocol=protocol).traces == 0
+    record_one(6)
+    assert export(receiver.url, protocol=protocol).traces == 1
+    assert export(receiver.url, protocol=protocol, resume=False).traces == 6
+    assert export(receiver.url, "name = 'answer 6'", protocol=protocol).traces == 1
+    assert recording.path
+
+
+def test_a_trace_that_runs_is_sent_when_it_has_ended(recording: Store, receiver: Receiver) -> None:
+    slow = tracestore.start_span_no_context("slow")
+    recording.get_trace(slow.trace_id)
+    record_one()
+    done = export(receiver.url)
+    assert (done.traces, done.waiting) == (1, 1)
+    slow.end()
+    assert export(receiver.url).traces == 1
+    assert sorted(span.name for span in receiver.spans) == ["answer 1", "call", "slow"]
+
+
+def test_what_was_accepted_is_not_sent_again_after_a_failure(
+    recording: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracestore.otlp.export.BATCH_SPANS", 2)
+    for number in range(3):
+        record_one(number)
+    receiver.answers = [200, 400]
+    with pytest.raises(RefusedError, match="400"):
+        export(receiver.url)
+    assert export(receiver.url).traces == 2
+    assert len(receiver.spans) == 6
+    assert recording.path
+
+
+def test_failures_that_pass_are_retried_with_growing_pauses(
+    recording: Store, receiver: Receiver
+) -> None:
+    record_one()
+    message = traces_data(recording.search_traces())
+    pauses: list[float] = []
+    receiver.answers = [503, 502, 429]
+    with Sender(target(receiver.url), pauses.append) as sender:
+        assert sender.send(message) == 0
+    assert len(receiver.spans) == 2
+    assert pauses[0] < pauses[1]
+    pauses.clear()
+    with pytest.raises(RefusedError, match="3 tries"):
+        Sender(target("http://127.0.0.1:9"), pauses.append, tries=3).send(message)
+    assert len(pauses) == 2
+
+
+def test_standard_variables_count() -> None:
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/base/",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20x,team=a",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "2500",
+    }
+    to = target(environment=environment)
+    assert to.url == "http://collector:4318/base/v1/traces"
+    assert to.headers == {"authorization": "Basic x", "team": "a"}
+    assert (to.as_json, to.compress, to.timeout_s) == (True, False, 2.5)
+    exact = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/exact"}
+    assert target(environment=environment | exact).url == "http://collector:4318/exact"
+    for url in (None, "collector:4317", "ftp://x"):
+        with pytest.raises(InvalidArgumentError):
+            target(url, environment={})
+
+
+def test_traces_are_forwarded_as_they_end(recording: Store, receiver: Receiver) -> None:
+    forwarding = forward(receiver.url, interval_s=0.01)
+    for number in range(4):
+        record_one(number)
+    done = forwarding.stop()
+    assert (done.traces, done.spans) == (4, 8)
+    assert len(receiver.spans) == 8
+    assert recording.path
+
+
+def test_the_receivers_own_span_has_what_other_receivers_show(
+    recording: Store, receiver: Receiver
+) -> None:
+    record_one()
+    export(receiver.url)
+    root, call = receiver.spans
+    values = {pair.key: pair.value.string_value for pair in root.attributes}
+    assert (values["session.id"], values["user.id"]) == ("s-1", "ada")
+    assert values["mlflow.traceTag.env"] == "test"
+    assert values["mlflow.spanType"] == '"CHAIN"'
+    kinds = {pair.key: pair.value for pair in call.attributes}
+    assert kinds["openinference.span.kind"].string_value == "LLM"
+    assert kinds["llm.token_count.prompt"].int_value == 3
+    assert call.status.code == 2
+    assert call.events[0].name == "exception"
+    assert recording.path
+
+
+# ------------------------------------------------------------------------------------------ the command
+
+
+def test_the_command_writes_files_and_sends(
+    recording: Store, tmp_path: pathlib.Path, receiver: Receiver
+) -> None:
+    record_one()
+    recording.flush()
+    jsonl, perfetto = tmp_path / "t.jsonl", tmp_path / "p.json"
+    at = ("--db", recording.path)
+    assert "1 trace written" in run("export", "--otlp-file", str(jsonl), *at).out
+    assert "3 events" in run("export", "--perfetto", str(perfetto), *at).out
+    sent = run("export", "--otlp", receiver.url, "--header", "a=b", *at)
+    assert "1 trace, 2 spans accepted" in sent.out
+    events = json.loads(perfetto.read_text())["traceEvents"]
+    assert [event["name"] for event in events if event["ph"] == "X"] == ["answer 1", "call"]
+    other = str(tmp_path / "other.db")
+    assert "1 trace, 2 spans" in run("import", str(jsonl), "--db", other).out
+    assert run("export", "--otlp", receiver.url, "--perfetto", "x", *at).code == 2
+
+
+def test_errors_of_the_exporter_are_of_our_tree() -> None:
+    assert issubclass(RefusedError, TracestoreError)

@@ -1,0 +1,227 @@
+"""Stored traces as OTLP messages.
+
+Attributes leave under their names, MLflow's as MLflow sends them (JSON text). Beside them go OpenInference's, so
+that other receivers show inputs, outputs, type, model and tokens too; `tracestore.added` lists those, and the root
+carries what is known of the trace as a whole in `tracestore.trace`: an import restores the trace as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tracestore.entities import Span, Trace
+from tracestore.entities.span import (
+    INPUTS_KEY,
+    MODEL_KEY,
+    OUTPUTS_KEY,
+    TRACE_ID_KEY,
+    TYPE_KEY,
+    USAGE_KEY,
+)
+from tracestore.entities.trace import (
+    COST_KEY,
+    NAME_KEY,
+    SCHEMA_KEY,
+    SESSION_KEY,
+    TOKEN_USAGE_KEY,
+    USER_KEY,
+)
+from tracestore.otlp.incoming import (
+    ADDED_KEY,
+    DETAILS_KEY,
+    RESOURCE_KEY,
+    SDK_KEY,
+    SDK_NAME,
+    TAG_PREFIX,
+    TRACE_KEY,
+)
+from tracestore.otlp.messages import SPAN_KINDS, STATUS_CODES
+from tracestore.otlp.values import key_values
+
+#: OpenInference's kinds by our types. Source:
+#: https://github.com/Arize-ai/openinference/blob/main/spec/semantic_conventions.md
+_KINDS = {
+    "LLM": "LLM",
+    "CHAT_MODEL": "LLM",
+    "CHAIN": "CHAIN",
+    "AGENT": "AGENT",
+    "TOOL": "TOOL",
+    "RETRIEVER": "RETRIEVER",
+    "EMBEDDING": "EMBEDDING",
+    "RERANKER": "RERANKER",
+    "GUARDRAIL": "GUARDRAIL",
+    "EVALUATOR": "EVALUATOR",
+}
+
+_TOKENS = {
+    "input_tokens": "llm.token_count.prompt",
+    "output_tokens": "llm.token_count.completion",
+    "total_tokens": "llm.token_count.total",
+    "cache_read_input_tokens": "llm.token_count.prompt_details.cache_read",
+    "cache_creation_input_tokens": "llm.token_count.prompt_details.cache_write",
+}
+
+_DERIVED = frozenset({TOKEN_USAGE_KEY, COST_KEY, SCHEMA_KEY, RESOURCE_KEY})
+
+_json = msgspec.json.encode
+
+
+def traces_data(traces: Iterable[Trace]) -> dict[str, Any]:
+    """Return traces as one TracesData: spans by what emitted them and by instrumentation scope."""
+    resources: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for trace in traces:
+        resource = _resource(trace)
+        key = _json(resource, order="sorted").decode()
+        _, scopes = resources.setdefault(key, (resource, {}))
+        for span in trace.data.spans:
+            details = _details(span)
+            scope = details.get("scope")
+            scope = dict(scope) if isinstance(scope, Mapping) else {"name": "tracestore"}
+            found = scopes.setdefault(
+                _json(scope, order="sorted").decode(), {"scope": scope, "spans": []}
+            )
+            found["spans"].append(span_message(span, trace, details))
+    return {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": key_values(resource)},
+                "scopeSpans": [_scope_spans(found) for found in scopes.values()],
+            }
+            for resource, scopes in resources.values()
+        ]
+    }
+
+
+def _resource(trace: Trace) -> dict[str, Any]:
+    text = trace.info.trace_metadata.get(RESOURCE_KEY)
+    resource = _object(text)
+    source = trace.info.trace_metadata.get("mlflow.source.name", "python")
+    return resource or {"service.name": source, SDK_KEY: SDK_NAME}
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(text or "{}")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _details(span: Span) -> Mapping[str, Any]:
+    details = span.attributes.get(DETAILS_KEY)
+    return details if isinstance(details, Mapping) else {}
+
+
+def _scope_spans(found: Mapping[str, Any]) -> dict[str, Any]:
+    scope = found["scope"]
+    message = {key: str(scope[key]) for key in ("name", "version") if scope.get(key)}
+    made: dict[str, Any] = {"scope": message, "spans": found["spans"]}
+    if isinstance(scope.get("attributes"), Mapping):
+        made["scope"] = {**message, "attributes": key_values(scope["attributes"])}
+    if scope.get("schema_url"):
+        made["schemaUrl"] = str(scope["schema_url"])
+    return made
+
+
+def span_message(span: Span, trace: Trace, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one span as OTLP's Span."""
+    status = span.status
+    code = status.status_code.value
+    if code == "OK" and details.get("status") == "UNSET":
+        code = "UNSET"
+    kind = details.get("kind")
+    message: dict[str, Any] = {
+        "traceId": span.trace_id.removeprefix("tr-"),
+        "spanId": span.span_id,
+        "name": span.name,
+        "kind": SPAN_KINDS.index(kind) if kind in SPAN_KINDS else 1,
+        "startTimeUnixNano": span.start_time_ns,
+        "endTimeUnixNano": span.end_time_ns or 0,
+        "attributes": key_values(_attributes(span, trace)),
+        "status": {"code": STATUS_CODES.index(code)},
+    }
+    if span.parent_id:
+        message["parentSpanId"] = span.parent_id
+    if status.description:
+        message["status"]["message"] = status.description
+    if details.get("trace_state"):
+        message["traceState"] = str(details["trace_state"])
+    if isinstance(details.get("flags"), int):
+        message["flags"] = details["flags"]
+    events = [
+        {
+            "timeUnixNano": event.timestamp,
+            "name": event.name,
+            "attributes": key_values(event.attributes),
+        }
+        for event in span.events
+    ]
+    links = [
+        {
+            "traceId": link.trace_id.removeprefix("tr-"),
+            "spanId": link.span_id,
+            "attributes": key_values(link.attributes or {}),
+        }
+        for link in span.links
+    ]
+    return message | ({"events": events} if events else {}) | ({"links": links} if links else {})
+
+
+def _attributes(span: Span, trace: Trace) -> dict[str, Any]:
+    attributes = {k: v for k, v in span.attributes.items() if k != DETAILS_KEY}
+    is_root = span.parent_id is None or span is trace.data.spans[0]
+    added = {k: v for k, v in _openinference(attributes).items() if k not in attributes}
+    if is_root:
+        metadata = trace.info.trace_metadata
+        for key, name in ((SESSION_KEY, "session.id"), (USER_KEY, "user.id")):
+            if key in metadata and name not in attributes:
+                added[name] = metadata[key]
+    sent = {
+        key: _json(value).decode() if key.startswith("mlflow.") else value
+        for key, value in attributes.items()
+        if key != TRACE_ID_KEY
+    }
+    if is_root:
+        tags = {k: v for k, v in trace.info.tags.items() if k != NAME_KEY}
+        sent |= {TAG_PREFIX + key: value for key, value in tags.items()}
+        sent[TRACE_KEY] = _json(_facts(trace)).decode()
+    if added:
+        sent |= added | {ADDED_KEY: list(added)}
+    return sent
+
+
+def _facts(trace: Trace) -> dict[str, Any]:
+    """Return what is known of the trace as a whole and is not in a span."""
+    info = trace.info
+    facts = {
+        "name": info.name,
+        "status": info.state.value,
+        "client_request_id": info.client_request_id,
+        "request_preview": info.request_preview,
+        "response_preview": info.response_preview,
+        "metadata": {k: v for k, v in info.trace_metadata.items() if k not in _DERIVED},
+    }
+    return {key: value for key, value in facts.items() if value not in (None, {})}
+
+
+def _openinference(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what OpenInference has names for."""
+    span_type = attributes.get(TYPE_KEY)
+    found: dict[str, Any] = {
+        "openinference.span.kind": _KINDS.get(str(span_type), "CHAIN"),
+    }
+    for key, name in ((INPUTS_KEY, "input"), (OUTPUTS_KEY, "output")):
+        if key in attributes:
+            value = attributes[key]
+            is_text = isinstance(value, str)
+            found[f"{name}.value"] = value if is_text else _json(value).decode()
+            found[f"{name}.mime_type"] = "text/plain" if is_text else "application/json"
+    if attributes.get(MODEL_KEY):
+        found["llm.model_name"] = attributes[MODEL_KEY]
+    usage = attributes.get(USAGE_KEY)
+    if isinstance(usage, Mapping):
+        found |= {_TOKENS[k]: v for k, v in usage.items() if k in _TOKENS and isinstance(v, int)}
+    return found
