@@ -54,7 +54,7 @@ def export(
     as_json: bool,
     path: str,
 ) -> None:
-    """Send traces to an OpenTelemetry receiver, or write them into a file for other programs.
+    """Send traces to an OpenTelemetry receiver, or into a file.
 
     Without any of the three options they are sent to where OTEL_EXPORTER_OTLP_ENDPOINT says.
     """
