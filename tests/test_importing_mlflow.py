@@ -149,6 +149,19 @@ def test_a_trace_that_was_still_running_is_completed_by_a_later_import(
     assert recording.stats()["spans"] == 8
 
 
+def test_secrets_in_a_file_are_not_taken_over(recording: Store, source: str) -> None:
+    secret = "sk-proj-" + "a1B2" * 12
+    execute(source, "UPDATE spans SET content = replace(content, 'done', ?)", secret)
+    execute(source, "UPDATE trace_info SET request_preview = ?", f"my key is {secret}")
+    execute(source, "UPDATE trace_tags SET value = ? WHERE key = 'env'", secret)
+    tracestore.import_traces(source)
+
+    assert recording.count_traces(f"text LIKE '%{secret}%'") == 0
+    trace = by_name(recording, "root")
+    assert secret not in trace.to_json()
+    assert "redacted" in str(trace.data.response)
+
+
 def test_a_file_that_may_not_be_written_is_read(recording: Store, source: str) -> None:
     pathlib.Path(source).chmod(0o400)
     assert tracestore.import_traces(source).traces == 6

@@ -37,6 +37,7 @@ from tracestore.entities.trace import NAME_KEY, SESSION_KEY
 from tracestore.errors import ForeignFileError, InvalidArgumentError
 from tracestore.importing.batch import Batch
 from tracestore.importing.mlflow_spans import span_record
+from tracestore.redaction import clean_plain, policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
 from tracestore.storage.schema import ID_BITS
 
@@ -259,12 +260,14 @@ class MlflowFile:
             client_request_id=_text(info.get("client_request_id")),
             usage=_numbers(info, Usage.__struct_fields__, metadata.get(_USAGE_KEY), int),
             cost=_numbers(info, Cost.__struct_fields__, metadata.get(_COST_KEY), float),
-            request_preview=_text(info.get("request_preview", metadata.get("mlflow.traceInputs"))),
-            response_preview=_text(
-                info.get("response_preview", metadata.get("mlflow.traceOutputs"))
+            request_preview=_preview(info, "request_preview", metadata.get("mlflow.traceInputs")),
+            response_preview=_preview(
+                info, "response_preview", metadata.get("mlflow.traceOutputs")
             ),
-            tags={key: value for key, value in tags.items() if key not in _DROPPED_TAGS},
-            metadata=kept,
+            tags=policy.clean_texts(
+                {key: value for key, value in tags.items() if key not in _DROPPED_TAGS}
+            ),
+            metadata=policy.clean_texts(kept),
         )
 
     def _read_experiments(self, tables: set[str]) -> dict[Any, Experiment]:
@@ -310,7 +313,7 @@ class MlflowFile:
             if record is None:
                 self._skipped["spans that can't be read"] += 1
             else:
-                yield record
+                yield record if policy.clean is None else policy.clean(record)
 
     def _artifact_spans(
         self, trace_id: str, info: Mapping[str, Any], tags: Mapping[str, str]
@@ -357,6 +360,14 @@ class MlflowFile:
 
 def _text(value: Any) -> str | None:
     return None if value is None else clean_text(str(value))
+
+
+def _preview(info: Mapping[str, Any], column: str, older: str | None) -> str | None:
+    """Return a preview as secrets are kept here: not at all; `older` is where MLflow 2 had it."""
+    text = _text(info.get(column, older))
+    if text is None or not policy.keeps_content:
+        return None
+    return clean_plain(text) if policy.is_on else text
 
 
 def _numbers(
