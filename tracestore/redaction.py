@@ -49,11 +49,9 @@ class _Anchor(NamedTuple):
     around: re.Pattern[str]
 
 
-_NAMED = re.compile(
-    r"""(?ix) (?: (?:api|access|private|secret)[-_ ]?key | secret | passw(?:or)?d | passphrase | authorization
-        | (?:access|refresh|auth|bearer|session|api)[-_ ]?token | cookie | credentials | pwd ) \\*"?[ ]?[:=]
-        | "token\\?":[ ]?\\?"[^" ]{17}"""
-)
+#: What an anchor that ends a name is checked by, see `_is_named`; never searched for.
+_NAMED = re.compile("")
+_LONG = re.compile(r'[:=][ ]?\\*"[^" ]{17}')
 _ENDS = ("ey", "et", "rd", "wd", "en", "on", "ie", "ls", "se")
 _ANY_CASE = (*_ENDS, *(end.upper() for end in _ENDS))
 _QUOTED = {end + '"' for end in _ANY_CASE} | {end[1] + '\\"' for end in _ANY_CASE} | {"ion", "ord"}
@@ -91,7 +89,7 @@ _ANCHORS = (
 )
 
 #: Characters before and behind an anchor that are looked at.
-_BEFORE, _BEHIND = 32, 80
+_BEFORE, _BEHIND = 48, 80
 
 #: Room before the text, so that no neighbour is before its beginning.
 _ROOM = "    "
@@ -146,12 +144,23 @@ def may_hold_secret(text: str) -> bool:
     for character, start, end, neighbours, around in _ANCHORS:
         at = text.find(character)
         while at >= 0:
-            if text[at + start : at + end] in neighbours and around.search(
-                text, max(0, at - _BEFORE), at + _BEHIND
+            if text[at + start : at + end] in neighbours and (
+                _is_named(text, at)
+                if around is _NAMED
+                else around.search(text, max(0, at - _BEFORE), at + _BEHIND)
             ):
                 return True
             at = text.find(character, at + 1)
     return False
+
+
+def _is_named(text: str, at: int) -> bool:
+    """Whether what stands before the anchor is the name of a secret."""
+    head = text[max(0, at - _BEFORE) : at].rstrip('\\" ')
+    name = head[max(map(head.rfind, '" {,&?;')) + 1 :]
+    if name.lower() == "token":
+        return _LONG.match(text, at) is not None
+    return is_secret_name(name)
 
 
 def clean_plain(text: str, extra: Extra = ()) -> str:

@@ -41,6 +41,15 @@ _CHATS = (SpanType.CHAT_MODEL, SpanType.LLM, None)
 ABSENT: Any = object()
 
 
+#: Each attribute's meaning, and which goes first of several with the same.
+_RANKED = {
+    key: (rank, rule.meaning)
+    for rank, (rule, key) in reversed(
+        list(enumerate((rule, key) for rule in RULES for key in rule.keys))
+    )
+}
+
+
 class Translation(NamedTuple):
     """What was understood.
 
@@ -83,15 +92,12 @@ def translate(
 
 
 def _single_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for meaning, keys, _source in RULES:
-        if meaning in found:
-            continue
-        for key in keys:
-            if attributes.get(key) is not None:
-                found[meaning] = attributes[key]
-                break
-    return found
+    best: dict[str, tuple[int, Any]] = {}
+    for key in _RANKED.keys() & attributes.keys():
+        rank, meaning = _RANKED[key]
+        if attributes[key] is not None and (meaning not in best or rank < best[meaning][0]):
+            best[meaning] = (rank, attributes[key])
+    return {meaning: value for meaning, (_, value) in best.items()}
 
 
 def _add_lists(found: dict[str, Any], attributes: Mapping[str, Any]) -> None:
