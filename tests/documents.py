@@ -13,6 +13,7 @@ import random
 import re
 import tempfile
 
+from tests import promises
 from tests.browser_chromium import open_chromium, open_page
 from tests.browser_page import open_traces
 from tests.browser_traces import real_trace
@@ -63,6 +64,7 @@ def generated_blocks() -> dict[str, str]:
         "settings": settings.reference_table().strip(),
         "programs": reference_table(),
         "figures": summary_of_figures(),
+        "promises": promises.table(),
     }
 
 

@@ -64,7 +64,7 @@ def _boolean(text: str) -> bool:
 
 def _durability(text: str) -> str:
     value = text.strip().lower()
-    if value not in ("process", "power"):
+    if value not in DURABILITIES:
         raise ValueError(text)
     return value
 
@@ -102,6 +102,9 @@ def _experiment_id(text: str) -> str:
         raise ValueError(text)
     return str(value)
 
+
+#: What `flush` may promise that acknowledged records outlive.
+DURABILITIES = ("process", "power")
 
 #: What stands for a store that leaves nothing behind.
 MEMORY = ":memory:"

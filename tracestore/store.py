@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tracestore import assessments, frame, ids
+from tracestore import assessments, frame, ids, settings
 from tracestore.assessments import A
 from tracestore.encoding import clean_text, text_of
 from tracestore.entities import (
@@ -108,6 +108,9 @@ class Store:
         durability: "process": what is written outlives the process, and of a power cut all but the last
             100 ms; "power": also what `flush` has acknowledged.
 
+    Raises:
+        InvalidArgumentError: `durability` is another word.
+
     Example:
         >>> with Store(path) as store:
         ...     store.search_traces("status = 'ERROR'")
@@ -125,6 +128,10 @@ class Store:
         recorder: bool = True,
         durability: str = "process",
     ) -> None:
+        if durability not in settings.DURABILITIES:
+            raise InvalidArgumentError(
+                f"durability is {durability!r}; it must be one of {', '.join(settings.DURABILITIES)}"
+            )
         self._process_of_memory = os.getpid() if path == memory.NAME else None
         if self._process_of_memory is not None:
             path = memory.new_path()

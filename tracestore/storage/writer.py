@@ -48,6 +48,9 @@ OPEN_AFTER_S = 1.0
 #: First and longest pause between two tries of a failing write, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.01, 5.0
 
+#: How long other processes may write before it is said that this one waits for its turn, in seconds.
+IN_TURN_S = 10.0
+
 #: How long records that come after `close` may hold up the end of the process, in seconds, all together.
 LATE_S = 5.0
 
@@ -549,7 +552,8 @@ class Writer:
 
     def _try(self, action: Callable[[], T], timeout_s: float) -> T:
         """Return what `action` returns; try again, with growing pauses, while that may help."""
-        deadline = time.monotonic() + timeout_s
+        started = time.monotonic()
+        deadline = started + timeout_s
         pause = RETRY_FIRST_S
         while True:
             try:
@@ -558,14 +562,18 @@ class Writer:
                 until = min(deadline, self._stop_deadline)
                 if not self._sink.is_transient(error) or time.monotonic() + pause > until:
                     raise
-                self._log_once(
-                    f"retry {error}",
-                    "writing is retried for %g s: %s",
-                    self._retry_timeout_s,
-                    error,
-                )
+                in_turn = isinstance(
+                    error.__cause__, BlockingIOError
+                )  # others write: it waited already
+                if not in_turn or time.monotonic() - started > IN_TURN_S:
+                    self._log_once(
+                        f"retry {error}",
+                        "writing is retried for %g s: %s",
+                        self._retry_timeout_s,
+                        error,
+                    )
             time.sleep(pause)
-            pause = min(pause * 2, RETRY_LONGEST_S)
+            pause = RETRY_FIRST_S if in_turn else min(pause * 2, RETRY_LONGEST_S)
 
     def _lose(self, records: list[Any], error: Exception) -> None:
         lost = _spans(records)
