@@ -1,6 +1,6 @@
 """Hours of mixed load, compressed: what had ended is there, whatever was killed, pruned, copied and reopened.
 
-60 seconds by default; TRACESTORE_SOAK_S says how long. The model is what the writers said: each trace that had ended,
+100 seconds by default; TRACESTORE_SOAK_S says how long. The model is what the writers said: each trace that had ended,
 its number of spans, and whether a prune may have taken it.
 """
 
@@ -28,7 +28,7 @@ if sys.platform != "linux":
 pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parent.parent
-SECONDS = float(os.environ.get("TRACESTORE_SOAK_S", "60"))
+SECONDS = float(os.environ.get("TRACESTORE_SOAK_S", "100"))
 WRITERS = 3
 #: The WAL may be this large at most, in bytes, however long it goes on.
 MOST_WAL_BYTES = 96 * 1024 * 1024
@@ -163,7 +163,8 @@ def test_what_had_ended_is_there_after_kills_prunes_copies_and_reopenings(
     assert len(model) > 20 * SECONDS
     assert most_wal < MOST_WAL_BYTES
     if len(samples["memory"]) >= 30:
-        assert_flat("memory", samples["memory"], 0.1, 5_000)
-        assert_flat("reader's memory", samples["reader's memory"], 0.1, 5_000)
+        # A page cache is 16 MB, and a check of a copy leaves the allocator larger; a leak goes on.
+        assert_flat("memory", samples["memory"], 0.1, 20_000)
+        assert_flat("reader's memory", samples["reader's memory"], 0.1, 20_000)
         assert_flat("files", samples["files"], 0.0, 2)
         assert_flat("reader's files", samples["reader's files"], 0.0, 2)
