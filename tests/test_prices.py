@@ -184,6 +184,22 @@ def test_prices_of_times_of_the_day(hour: int) -> None:
         assert_same(ours, their_cost(model, "deepseek", USAGES[0], moment, None))
 
 
+@peer
+def test_prices_change_at_midnight_of_their_date() -> None:
+    asked = 0
+    for provider in table.snapshot().providers:
+        for model in provider.models:
+            name = next(names_of(model.match), None)
+            for start in {price.start for price in model.prices if price.start is not None}:
+                midnight = dt.datetime(start.year, start.month, start.day, tzinfo=dt.timezone.utc)
+                for moment in (midnight, midnight - dt.timedelta(seconds=1)):
+                    if name is not None:
+                        ours = cost_of(name, USAGES[0], provider=provider.id, time_ns=ns(moment))
+                        assert_same(ours, their_cost(name, provider.id, USAGES[0], moment, None))
+                        asked += 1
+    assert asked > 300
+
+
 # ------------------------------------------------------------------------------------------ never a guess
 
 
