@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.cli_program import record_demo, run
+from tests.cli_program import record_demo, run, run_json
 
 
 @pytest.fixture(scope="module")
@@ -51,5 +51,8 @@ def test_one_trace_is_named_as_for_show(demo: str, tmp_path: pathlib.Path) -> No
     assert run("view", "last", "--output", page, "--db", demo).code == 0
     assert "frumious bandersnatch" in pathlib.Path(page).read_text("utf-8")
     assert traces_in(page) == 1
+    facts = run_json("view", "last", "--output", page, "--db", demo)
+    size_bytes = pathlib.Path(page).stat().st_size
+    assert facts == {"path": page, "size_bytes": size_bytes, "traces": 1, "found": 1}
     assert run("view", "tr-0000", "--output", page, "--db", demo).code == 1
     assert run("view", "nme = 1", "--output", page, "--db", demo).code == 2

@@ -22,7 +22,7 @@ _STYLES = {"~": "yellow", "-": "red", "+": "green"}
 @options.json_option
 @options.db_option
 def diff(first: str, second: str, as_json: bool, path: str) -> None:
-    """Say what differs between two traces, FIRST and SECOND.
+    """Say what differs between two traces.
 
     Steps are paired by the names from the root down: = is the same, ~ changed, - only in FIRST, + only in
     SECOND; then how long it took in either. Traces are named as for `tracestore show`.

@@ -48,9 +48,9 @@ def tail(
     as_json: bool,
     path: str,
 ) -> None:
-    """Follow the traces that meet a filter, each when it has ended, until Ctrl-C.
+    """Follow traces as they end, from any process.
 
-    They may come from any process. A trace is shown once; with --spans also each of its spans, when it ends
+    Until Ctrl-C each trace that meets the filter is shown when it has ended. A trace is shown once; with --spans also each of its spans, when it ends
     and, if it had been open for a while, when it began.
     """
     store = options.open_store(path)

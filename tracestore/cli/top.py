@@ -49,9 +49,9 @@ def top(
     as_json: bool,
     path: str,
 ) -> None:
-    """Rank the names of traces that meet a filter: by default the slowest, by their 95th percentile.
+    """Rank names: slowest, most failing, most expensive.
 
-    For each name: how often, the share that failed, the 50th and the 95th percentile of its duration, and of
+    Of the traces that meet a filter, by default the slowest first, by the 95th percentile. For each name: how often, the share that failed, the 50th and the 95th percentile of its duration, and of
     traces tokens and cost.
     """
     columns = _OF_SPANS if spans else _OF_TRACES
