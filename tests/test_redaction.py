@@ -166,3 +166,30 @@ def test_hostile_text_costs_linear_time(text: str) -> None:
     clean_plain(text)
     whole_s = time.perf_counter() - started
     assert whole_s < 8 * quarter_s + 0.5  # four times as long, in four times the time or so
+
+
+def test_stored_secrets_are_wiped_from_the_bytes_of_the_file(recording: Store) -> None:
+    runtime.configure(redact=False)
+    key, mail = SECRETS["anthropic"], "ada@example.org"
+    for number in range(30):
+        with tracestore.start_span("call", attributes={"note": key}) as span:
+            tracestore.update_current_trace(tags={"number": number, "key": key})
+            span.set_inputs({"email": mail, "text": f"{number} {key}" + "x" * 9_000})
+            span.set_outputs("fine")
+        recording.log_feedback(span.trace_id, "quality", 1, rationale=f"used {key}")
+    recording.flush()
+    recording.index_text()
+    assert recording.count_traces(f"text LIKE '%{key}%'") == 30
+    done = recording.redact(names=["email"])
+    assert (done.traces, done.changed >= 90) == (30, True)
+    assert recording.redact(names=["email"]).changed == 0
+    found = recording.search_traces("span.attributes.note = '[redacted]'", max_results=1)[0]
+    assert found.data.spans[0].inputs["email"] == "[redacted]"
+    assert found.data.spans[0].outputs == "fine"
+    for text in (key, mail):
+        assert recording.count_traces(f"text LIKE '%{text}%'") == 0
+        for path in pathlib.Path(recording.path).parent.glob("*"):
+            if path.is_file():
+                assert text.encode() not in path.read_bytes(), path
+    with pytest.raises(tracestore.TracestoreError, match="can't be read"):
+        recording.redact(patterns=["("])

@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import itertools
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from tracestore.upkeep.findings import Finding
     from tracestore.upkeep.limits import Limits
     from tracestore.upkeep.prune import Pruned
+    from tracestore.upkeep.redact import Redacted
     from tracestore.upkeep.repair import Repaired
     from tracestore.upkeep.vacuum import Vacuumed
 
@@ -1270,6 +1272,45 @@ class Store:
         if self.read_only:
             raise _read_only(self.path)
         return vacuum.vacuum(self._file(), progress)
+
+    def redact(
+        self,
+        filter_string: str | None = None,
+        *,
+        patterns: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> Redacted:
+        """Replace secrets in stored traces, and wipe them from the file's bytes.
+
+        What the redaction of new traces replaces, and besides what matches `patterns` and values under
+        `names`. Copies elsewhere (backups, spools of processes that run, exports) are not touched.
+
+        Args:
+            filter_string: Only traces that meet it.
+            patterns: Regular expressions; keep them linear, they run over every text.
+            names: Keys, as they are written, whose values are replaced.
+
+        Raises:
+            InvalidArgumentError: A pattern is no regular expression.
+
+        Example:
+            >>> with Store(path) as store:
+            ...     store.redact("user = 'ada'", names=["email"]).changed
+            0
+        """
+        from tracestore.upkeep import redact  # noqa: PLC0415 - rarely needed
+
+        try:
+            compiled = tuple(re.compile(pattern) for pattern in patterns)
+        except re.error as error:
+            raise InvalidArgumentError(f"a pattern can't be read: {error}") from error
+        found = self.search_traces(filter_string, max_results=None, include_spans=False)
+        rules = redact.Rules(compiled, frozenset(names))
+        done = redact.redact(self._write, [trace.trace_id for trace in found], rules)
+        self.vacuum()
+        self._database.must_empty_wal = True
+        self._write(lambda connection: connection.execute("UPDATE text_progress SET id = id"))
+        return done
 
     def _file(self) -> File:
         return File(self.path, self.reading, self._write, self.live)

@@ -67,6 +67,9 @@ COMMANDS = {
     "tag": _Command("Change", "change", "Set a tag of a trace."),
     "feedback": _Command("Change", "change", "Say how good a trace was."),
     "delete": _Command("Change", "change", "Delete traces for good."),
+    "redact": _Command(
+        "Change", "redact", "Replace secrets in stored traces, and wipe them from the file."
+    ),
     "backup": _Command("Upkeep", "copies", "Copy the file while it is in use."),
     "extract": _Command("Upkeep", "copies", "Copy traces that meet a filter into a new file."),
     "merge": _Command("Upkeep", "copies", "Take the traces of another store into this one."),

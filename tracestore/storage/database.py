@@ -107,6 +107,8 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._ticket = Ticket(path)
         self._checkpoint_at = 0.0
+        #: Whether the next transaction is to empty the write-ahead log, whatever its size.
+        self.must_empty_wal = False
         self._refused = False
         self._inherited = False
         self._unsynced_since: float | None = None
@@ -235,9 +237,11 @@ class Database:
         return self.outlives_power_cut and self._unsynced_since is not None
 
     def _limit_wal(self, connection: sqlite3.Connection) -> None:
-        if wal_bytes(self.path) > connections.WAL_BYTES and time.monotonic() > self._checkpoint_at:
+        limit_bytes = 0 if self.must_empty_wal else connections.WAL_BYTES
+        if wal_bytes(self.path) > limit_bytes and time.monotonic() > self._checkpoint_at:
             with contextlib.suppress(sqlite3.OperationalError):  # a full disk; the commit is safe
                 if connections.checkpoint(connection):
+                    self.must_empty_wal = False
                     return
             self._checkpoint_at = time.monotonic() + connections.CHECKPOINT_PAUSE_S
 
