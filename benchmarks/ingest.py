@@ -32,7 +32,13 @@ import tracestore
 from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
 from benchmarks.workload import WorkloadTrace, give_feedback, record, trace_of
 from tracestore.encoding import encode
-from tracestore.storage.connection import open_for_writing, transaction
+from tracestore.storage.connection import (
+    WAL_BYTES,
+    checkpoint,
+    open_for_writing,
+    transaction,
+    wal_bytes,
+)
 
 #: Traces in one transaction of the floor, and rows in one of its statements.
 FLOOR_TRACES, FLOOR_ROWS = 400, 50
@@ -163,6 +169,8 @@ def _floor(source: pathlib.Path, target: pathlib.Path) -> tuple[float, float]:
         with transaction(connection):
             for table, rows in batch.items():
                 _insert_all(connection, table, rows)
+        if wal_bytes(str(target)) > WAL_BYTES:  # as the writer does
+            checkpoint(connection)
     ended, cpu_ended = time.perf_counter(), time.process_time()
     connection.close()
     target.unlink()
