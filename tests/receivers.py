@@ -28,8 +28,10 @@ from typing import Any, NamedTuple
 
 import tracestore
 from tracestore.entities import Trace
+from tracestore.importing import import_into
 from tracestore.otlp.outgoing import traces_data
 from tracestore.otlp.values import plain_attributes
+from tracestore.store import Store
 
 TRACES = 40
 
@@ -197,6 +199,12 @@ def check_phoenix(python: str, folder: pathlib.Path, traces: list[Trace]) -> Cou
     )
     wanted = {(t.trace_id[3:], t.info.trace_metadata["mlflow.trace.session"]) for t in traces}
     found["sessions"], found["missing sessions"] = len(wanted & sessions), len(wanted - sessions)
+    with Store(folder / "back.db") as back:
+        import_into(back, str(path))
+        whole = {(t.trace_id, t.info.name, str(t.info.state), len(t.data.spans)) for t in traces}
+        again = back.search_traces(max_results=None)
+        there = {(t.trace_id, t.info.name, str(t.info.state), len(t.data.spans)) for t in again}
+    found["imported back"], found["missing imported back"] = len(whole & there), len(whole - there)
     return found
 
 

@@ -27,6 +27,7 @@ from tracestore.store import Store
 FORMATS = {
     "mlflow": "tracestore.importing.mlflow",
     "otlp": "tracestore.importing.otlp",
+    "phoenix": "tracestore.importing.phoenix",
 }
 
 #: How much of a file's beginning `recognises` is shown, in bytes.
