@@ -97,7 +97,10 @@ def recognises(path: str, beginning: bytes) -> bool:
     if not beginning.startswith(b"SQLite format 3\0"):
         return False
     with contextlib.closing(_connect(path)) as connection:
-        return {"alembic_version", "trace_info"} <= _tables(connection)
+        try:
+            return {"alembic_version", "trace_info"} <= _tables(connection)
+        except sqlite3.DatabaseError:  # another program's schema may not be readable in safe mode
+            return False
 
 
 def open_source(path: str) -> MlflowFile:
