@@ -52,13 +52,13 @@ class _Anchor(NamedTuple):
 #: What an anchor that ends a name is checked by, see `_is_named`; never searched for.
 _NAMED = re.compile("")
 _LONG = re.compile(r'[:=][ ]?\\*"[^" ]{17}')
-_ENDS = ("ey", "et", "rd", "wd", "en", "on", "ie", "ls", "se")
-_ANY_CASE = (*_ENDS, *(end.upper() for end in _ENDS))
-_QUOTED = {end + '"' for end in _ANY_CASE} | {end[1] + '\\"' for end in _ANY_CASE} | {"ion", "ord"}
+_ENDS = ("key", "ret", "ord", "swd", "pwd", "ken", "ion", "kie", "als", "ase")
+_ANY_CASE = {form for end in _ENDS for form in (end, end.upper(), end.title())}
+_QUOTED = {f'{end}"' for end in _ANY_CASE} | {f'{end[1:]}\\"' for end in _ANY_CASE}
 
 _ANCHORS = (
-    _Anchor(":", -3, 0, frozenset(_QUOTED), _NAMED),
-    _Anchor("=", -2, 0, frozenset(_ANY_CASE), _NAMED),
+    _Anchor(":", -4, 0, frozenset(_QUOTED | {"tion", "word"}), _NAMED),
+    _Anchor("=", -3, 0, frozenset(_ANY_CASE), _NAMED),
     _Anchor(
         "-",
         -2,
@@ -141,8 +141,9 @@ def is_secret_name(name: str) -> bool:
 def may_hold_secret(text: str) -> bool:
     """Whether a closer look is needed: False is certain. 2 to 4 ns a character of ordinary text."""
     text = _ROOM + text
+    find = text.find
     for character, start, end, neighbours, around in _ANCHORS:
-        at = text.find(character)
+        at = find(character)
         while at >= 0:
             if text[at + start : at + end] in neighbours and (
                 _is_named(text, at)
@@ -150,17 +151,22 @@ def may_hold_secret(text: str) -> bool:
                 else around.search(text, max(0, at - _BEFORE), at + _BEHIND)
             ):
                 return True
-            at = text.find(character, at + 1)
+            at = find(character, at + 1)
     return False
 
 
 def _is_named(text: str, at: int) -> bool:
     """Whether what stands before the anchor is the name of a secret."""
-    head = text[max(0, at - _BEFORE) : at].rstrip('\\" ')
-    name = head[max(map(head.rfind, '" {,&?;')) + 1 :]
+    name = _name_before(text[max(0, at - _BEFORE) : at])
     if name.lower() == "token":
         return _LONG.match(text, at) is not None
     return is_secret_name(name)
+
+
+@functools.lru_cache(maxsize=1024)  # a program records the same few shapes again and again
+def _name_before(head: str) -> str:
+    head = head.rstrip('\\" ')
+    return head[max(map(head.rfind, '" {,&?;')) + 1 :]
 
 
 def clean_plain(text: str, extra: Extra = ()) -> str:
