@@ -26,6 +26,7 @@ from tracestore.store import Store
 #: Each format's name and the module that reads it, in the order in which a file is tried.
 FORMATS = {
     "mlflow": "tracestore.importing.mlflow",
+    "llm": "tracestore.importing.llm",
     "otlp": "tracestore.importing.otlp",
     "phoenix": "tracestore.importing.phoenix",
 }
@@ -44,7 +45,7 @@ def import_traces(
 
     Args:
         path: The file, such as MLflow's `mlflow.db`. It is only read.
-        format: "mlflow"; default: found out from the file.
+        format: "mlflow", "llm", "otlp" or "phoenix"; default: found out from the file.
         progress: Called after each transaction.
 
     Returns:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
 import sqlite3
 import stat
@@ -36,6 +35,7 @@ from tracestore.entities import (
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY
 from tracestore.errors import ForeignFileError, InvalidArgumentError
 from tracestore.importing.batch import Batch
+from tracestore.importing.foreign_file import columns_of, connect, tables_of
 from tracestore.importing.mlflow_spans import span_record
 from tracestore.redaction import clean_plain, policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
@@ -96,9 +96,9 @@ def recognises(path: str, beginning: bytes) -> bool:
     """Whether the file at `path` is MLflow's."""
     if not beginning.startswith(b"SQLite format 3\0"):
         return False
-    with contextlib.closing(_connect(path)) as connection:
+    with contextlib.closing(connect(path)) as connection:
         try:
-            return {"alembic_version", "trace_info"} <= _tables(connection)
+            return {"alembic_version", "trace_info"} <= tables_of(connection)
         except sqlite3.DatabaseError:  # another program's schema may not be readable in safe mode
             return False
 
@@ -109,35 +109,12 @@ def open_source(path: str) -> MlflowFile:
     Raises:
         ForeignFileError: It is no MLflow file, or one from before MLflow had traces (2.14).
     """
-    connection = _connect(path)
+    connection = connect(path)
     try:
         return MlflowFile(path, connection)
     except BaseException:
         connection.close()
         raise
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - as text, links are not followed
-    connection = sqlite3.connect(
-        f"file:{quoted}?mode=ro", uri=True, isolation_level=None, timeout=10
-    )
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    """Return the names of the tables; views are none, for a planted one may compute without end."""
-    sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    return {row[0] for row in connection.execute(sql)}
-
-
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    """Return the names of a table's columns that hold what was written, not what is computed."""
-    sql = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
-    return {row[0] for row in connection.execute(sql, (table,))}
 
 
 class MlflowFile:
@@ -150,18 +127,18 @@ class MlflowFile:
     def __init__(self, path: str, connection: sqlite3.Connection) -> None:
         self._folder = pathlib.Path(path).absolute().parent
         self._connection = connection
-        tables = _tables(connection)
+        tables = tables_of(connection)
         for table, columns in REQUIRED.items():
-            missing = columns - _columns(connection, table) if table in tables else columns
+            missing = columns - columns_of(connection, table) if table in tables else columns
             if missing:
                 raise ForeignFileError(
                     f"{path} can't be imported: an MLflow file since 2.14 has a table {table} with "
                     f"{', '.join(sorted(missing))}"
                 )
-        there = _columns(connection, "trace_info")
+        there = columns_of(connection, "trace_info")
         self._trace_columns = [name for name in _LATER_TRACE_COLUMNS if name in there]
-        self._has_spans = "spans" in tables and _columns(connection, "spans") >= _SPANS
-        found = _columns(connection, "assessments") if "assessments" in tables else set()
+        self._has_spans = "spans" in tables and columns_of(connection, "spans") >= _SPANS
+        found = columns_of(connection, "assessments") if "assessments" in tables else set()
         self._has_assessments = found >= set(_ASSESSMENTS)
         self._experiments = self._read_experiments(tables)
         self._skipped: Counter[str] = Counter()
@@ -275,7 +252,7 @@ class MlflowFile:
 
     def _read_experiments(self, tables: set[str]) -> dict[Any, Experiment]:
         """Return the experiments by MLflow's id; one of another workspace is named `workspace/name`."""
-        there = _columns(self._connection, "experiments")
+        there = columns_of(self._connection, "experiments")
         later = ("artifact_location", "creation_time", "last_update_time", "workspace")
         columns = [name if name in there else f"NULL AS {name}" for name in later]
         sql = f"SELECT experiment_id, name, lifecycle_stage, {', '.join(columns)} FROM experiments"

@@ -7,10 +7,7 @@ Source: https://github.com/Arize-ai/phoenix/blob/main/src/phoenix/db/models.py
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import os
 import sqlite3
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +15,7 @@ import msgspec
 
 from tracestore.errors import ForeignFileError
 from tracestore.importing.batch import Batch
+from tracestore.importing.foreign_file import connect, nanoseconds, tables_of
 from tracestore.otlp.gathering import Gathering
 from tracestore.otlp.incoming import ForeignSpan, understand
 from tracestore.runtime import runtime
@@ -38,32 +36,22 @@ def recognises(path: str, beginning: bytes) -> bool:
     if not beginning.startswith(b"SQLite format 3\0"):
         return False
     with contextlib.closing(_connect(path)) as connection:
-        return _tables(connection) >= _REQUIRED
+        return tables_of(connection) >= _REQUIRED
 
 
 def open_source(path: str) -> PhoenixFile:
     """Return the file at `path`, opened read-only; ForeignFileError where it is none of Phoenix's."""
     connection = _connect(path)
-    if not _tables(connection) >= _REQUIRED:
+    if not tables_of(connection) >= _REQUIRED:
         connection.close()
         raise ForeignFileError(f"{path} is no file of Arize Phoenix")
     return PhoenixFile(connection)
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - as text, links are not followed
-    connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, isolation_level=None)
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    # Not trusted_schema = OFF: Phoenix has indexes on json_extract(), which older SQLite calls unsafe. Only
-    # tables are read, by a connection that has no functions but SQLite's own.
-    for pragma in ("cell_size_check = ON", "query_only = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    return {row[0] for row in connection.execute(sql)}
+    # Phoenix has indexes on json_extract(), which older SQLite calls unsafe. Only tables are read, by a
+    # connection that has no functions but SQLite's own.
+    return connect(path, trusts_schema=True)
 
 
 class PhoenixFile:
@@ -117,8 +105,8 @@ def _span(row: Sequence[Any]) -> ForeignSpan | None:
             span_id=span_id,
             parent_id=parent_id or None,
             name=str(name),
-            start_time_ns=_nanoseconds(start),
-            end_time_ns=None if end is None else _nanoseconds(end),
+            start_time_ns=nanoseconds(start),
+            end_time_ns=None if end is None else nanoseconds(end),
             status=status if status in ("OK", "ERROR") else "UNSET",
             message=message or None,
             attributes=dict(_flat(tree)),
@@ -145,16 +133,9 @@ def _flat(tree: Mapping[str, Any], prefix: str = "", depth: int = 20) -> Iterato
             yield prefix + key, value
 
 
-def _nanoseconds(text: str) -> int:
-    moment = dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
-    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
-
-
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": str(event["name"]),
-        "time_unix_nano": _nanoseconds(event["timestamp"]),
+        "time_unix_nano": nanoseconds(event["timestamp"]),
         "attributes": dict(event.get("attributes") or {}),
     }

@@ -1,0 +1,46 @@
+"""Another program's SQLite file, opened to be read: it is hostile until shown otherwise. Knows no format."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sqlite3
+import urllib.parse
+
+
+def connect(path: str, *, trusts_schema: bool = False) -> sqlite3.Connection:
+    """Open the file at `path` read-only; text that is no UTF-8 is mended.
+
+    Args:
+        path: The file.
+        trusts_schema: Only for programs whose own indexes call functions that SQLite's safe mode refuses.
+    """
+    quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - as text, links are not followed
+    connection = sqlite3.connect(
+        f"file:{quoted}?mode=ro", uri=True, isolation_level=None, timeout=10
+    )
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    pragmas = ["cell_size_check = ON", "query_only = ON"]
+    for pragma in pragmas if trusts_schema else ["trusted_schema = OFF", *pragmas]:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def tables_of(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the tables; views are none, for a planted one may compute without end."""
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    return {row[0] for row in connection.execute(sql)}
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of a table's columns that hold what was written, not what is computed."""
+    sql = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0"
+    return {row[0] for row in connection.execute(sql, (table,))}
+
+
+def nanoseconds(text: str) -> int:
+    """Return a moment in ISO 8601 as nanoseconds since 1970; one without a zone is UTC."""
+    moment = dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
