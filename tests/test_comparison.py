@@ -14,7 +14,7 @@ import tracestore
 from tests import filter_store
 from tests.test_metrics import a_span, a_trace, said
 from tracestore import comparison
-from tracestore.answers import Answer
+from tracestore.answers import Answer, cells
 from tracestore.comparison import features, intervals
 from tracestore.comparison.correlate import log_likelihood
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
@@ -113,6 +113,12 @@ def test_a_clear_difference_is_told_and_a_small_one_is_said_to_be_too_small() ->
         "error_rate is 5.0 % in 1.9 and 30.0 % in 2: 25.0 points more in 2 (95 %: "
     )
     assert found[2]["low"] < 0.25 < found[2]["high"]
+
+
+def test_the_sign_of_an_amount_stands_before_the_dollars() -> None:
+    assert [cells.cell_text(cost, "usd") for cost in (-0.5, 0.5, -1234.5)] == [
+        "-$0.5000", "$0.5000", "-$1,234.50",
+    ]  # fmt: skip
 
 
 def test_means_and_percentiles_are_compared_and_counts_are_only_counted() -> None:

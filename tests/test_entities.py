@@ -266,6 +266,9 @@ def test_paged_list_is_a_list_with_a_token() -> None:
     for twin in (copy.copy(page), copy.deepcopy(page), pickle.loads(pickle.dumps(page))):
         assert (list(twin), twin.token, type(twin)) == ([1, 2], "t", PagedList)
     assert PagedList().token is None
+    assert page[-1:] == [2]
+    with pytest.raises(TypeError, match="'status': where pandas is installed"):
+        page["status"]  # type: ignore[call-overload]
 
 
 def test_list_of_traces_shows_itself(recording: Store) -> None:

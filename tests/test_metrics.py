@@ -377,6 +377,7 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
         ({"every": "7h"}, "divide a day"),
         ({"every": "1 fortnight"}, "every is"),
         ({"every": "1h", "zone": "Mars/Base"}, "no time zone"),
+        ({"zone": "Mars/Base"}, "no time zone"),
         ({"start": dt.datetime(2026, 1, 1)}, "no time zone"),  # noqa: DTZ001 - that is the point
         ({"start": "yesterday-ish"}, "instant|time|date"),
         ({"order_by": "nothing"}, "no column"),

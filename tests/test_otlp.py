@@ -330,8 +330,12 @@ def test_standard_variables_count() -> None:
     assert (to.as_json, to.compress, to.timeout_s) == (True, False, 2.5)
     exact = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/exact"}
     assert target(environment=environment | exact).url == "http://collector:4318/exact"
-    for url in (None, "collector:4317", "ftp://x"):
-        with pytest.raises(InvalidArgumentError):
+    for url, said in (
+        (None, "no receiver is named"),
+        ("collector:4317", "'coll"),
+        ("ftp://x", "'ftp"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=said):
             target(url, environment={})
 
 

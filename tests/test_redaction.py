@@ -193,3 +193,17 @@ def test_stored_secrets_are_wiped_from_the_bytes_of_the_file(recording: Store) -
                 assert text.encode() not in path.read_bytes(), path
     with pytest.raises(tracestore.TracestoreError, match="can't be read"):
         recording.redact(patterns=["("])
+
+
+@pytest.mark.parametrize("pattern", ["", "x*", "$"])
+def test_pattern_that_matches_no_text_is_refused_before_it_replaces(
+    recording: Store, pattern: str
+) -> None:
+    with tracestore.start_span("root") as span:
+        span.set_inputs("a text")
+    with pytest.raises(tracestore.TracestoreError, match="where there is no text"):
+        recording.redact(patterns=[pattern])
+    with pytest.raises(tracestore.TracestoreError, match="list of texts"):
+        recording.redact(patterns="secret")
+    assert recording.redact(patterns=[r"\b", "(?=t)"]).changed == 0
+    assert recording.search_traces()[0].data.spans[0].inputs == "a text"

@@ -169,6 +169,11 @@ def _name_before(head: str) -> str:
     return head[max(map(head.rfind, '" {,&?;')) + 1 :]
 
 
+def _unless_empty(found: re.Match[str]) -> str:
+    r"""Leave what matches without a text, as `\b` does, alone: nothing secret is there."""
+    return REDACTED if found[0] else ""
+
+
 def clean_plain(text: str, extra: Extra = ()) -> str:
     """Return plain text with the secrets in it replaced.
 
@@ -178,7 +183,7 @@ def clean_plain(text: str, extra: Extra = ()) -> str:
     """
     text = _SHAPES.sub(_replacement, text)
     for pattern in extra:
-        text = pattern.sub(REDACTED, text)
+        text = pattern.sub(_unless_empty, text)
     return text
 
 

@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import itertools
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -1291,7 +1290,7 @@ class Store:
             names: Keys, as they are written, whose values are replaced.
 
         Raises:
-            InvalidArgumentError: A pattern is no regular expression.
+            InvalidArgumentError: A pattern is no regular expression, or matches where there is no text.
 
         Example:
             >>> with Store(path) as store:
@@ -1300,12 +1299,8 @@ class Store:
         """
         from tracestore.upkeep import redact  # noqa: PLC0415 - rarely needed
 
-        try:
-            compiled = tuple(re.compile(pattern) for pattern in patterns)
-        except re.error as error:
-            raise InvalidArgumentError(f"a pattern can't be read: {error}") from error
+        rules = redact.rules(patterns, names)
         found = self.search_traces(filter_string, max_results=None, include_spans=False)
-        rules = redact.Rules(compiled, frozenset(names))
         done = redact.redact(self._write, [trace.trace_id for trace in found], rules)
         self.vacuum()
         self._database.must_empty_wal = True

@@ -49,7 +49,8 @@ def _number_text(value: float, unit: str) -> str:
     if unit == "points":
         return f"{value * 100:+.1f} points"
     if unit == "usd":
-        return f"${value:,.2f}" if abs(value) >= 100 else f"${value:.4f}"
+        sign, dollars = "-" if value < 0 else "", abs(value)
+        return f"{sign}${dollars:,.2f}" if dollars >= 100 else f"{sign}${dollars:.4f}"
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
     return f"{value:,.3g}" if abs(value) < 1_000 else f"{value:,.0f}"

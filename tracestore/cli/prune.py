@@ -49,6 +49,12 @@ def prune(dry_run: bool, yes: bool, as_json: bool, path: str, **limits: Any) -> 
 
     The space goes back to the disk. Programs go on recording meanwhile. Asks first, unless --yes.
     """
+    if not any(
+        limits[name] is not None for name in ("older_than", "max_traces", "max_bytes", "filter")
+    ):
+        raise click.UsageError(
+            "nothing says which traces are to go: give --older-than, --max-traces, --max-bytes or --filter"
+        )
     with options.open_store(path, for_writing=True) as store:
         if not dry_run and not yes:
             _ask(store.prune(**limits, dry_run=True))
@@ -104,7 +110,8 @@ def _described(limits: Limits | None) -> str:
         return "nothing is deleted by itself"
     rules = []
     if limits.older_than_s is not None:
-        rules.append(f"what is older than {duration_text(round(limits.older_than_s * 1e9))}")
+        age = duration_text(round(limits.older_than_s * 1e9)).removesuffix(" 00 h")
+        rules.append(f"what is older than {age}")
     if limits.max_traces is not None:
         rules.append(f"the oldest beyond {count_text(limits.max_traces, 'trace')}")
     if limits.max_bytes is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from tracestore.entities.session import Session
 from tracestore.entities.trace import Trace
@@ -20,6 +20,20 @@ class PagedList(list[T]):
     def __init__(self, items: Iterable[T] = (), token: str | None = None) -> None:
         super().__init__(items)
         self.token = token
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return an item or a slice; say what is missing where a data frame's column is asked for."""
+        if isinstance(index, str):
+            raise TypeError(
+                f"a list has no column {index!r}: where pandas is installed, search_traces returns a data frame"
+            )
+        return super().__getitem__(index)
 
     def to_list(self) -> list[T]:
         """Return the items as a plain list."""

@@ -16,7 +16,7 @@ from typing import Any
 from tracestore.answers import Answer, Column
 from tracestore.errors import InvalidArgumentError
 from tracestore.figures import columns, groups, indexed, models, quantities, summaries
-from tracestore.figures.calendar import Calendar
+from tracestore.figures.calendar import Calendar, zone_of
 from tracestore.figures.groups import Group, natural
 from tracestore.figures.moments import instant_ms
 from tracestore.figures.quantities import Quantity
@@ -111,7 +111,8 @@ class Measured:
         clash = {q.label for q in asked} & {g.label for g in parsed}
         if clash:
             raise InvalidArgumentError(f"{clash.pop()!r} is in metrics and in group_by")
-        calendar = None if request.every is None else Calendar(request.every, request.zone)
+        zone = zone_of(request.zone)
+        calendar = None if request.every is None else Calendar(request.every, zone)
         start_ms, end_ms = instant_ms(request.start, "start"), instant_ms(request.end, "end")
         return cls(request, asked, parsed, calendar, start_ms, end_ms)
 

@@ -79,9 +79,9 @@ def target(
             url = base.rstrip("/") + "/v1/traces"
     parts = urllib.parse.urlsplit(url or "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
+        named = "no receiver is named" if url is None else f"the receiver is {url!r}"
         raise InvalidArgumentError(
-            f"the receiver is {url!r}; pass a URL such as http://localhost:4318, or set "
-            f"{_PREFIX}ENDPOINT"
+            f"{named}; pass a URL such as http://localhost:4318, or set {_PREFIX}ENDPOINT"
         )
     if parts.path in ("", "/"):
         parts = parts._replace(path="/v1/traces")

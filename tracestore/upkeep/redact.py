@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracestore.errors import InvalidArgumentError
 from tracestore.redaction import clean_json, clean_plain, redact_record
 from tracestore.storage.record_rows import SPAN_FIELDS, chunks, indexed_attributes
 from tracestore.summary.preview import request_preview, response_preview
@@ -43,6 +44,28 @@ class Rules(NamedTuple):
 
     patterns: tuple[re.Pattern[str], ...] = ()
     names: frozenset[str] = frozenset()
+
+
+def rules(patterns: Sequence[str], names: Sequence[str]) -> Rules:
+    """Return what a caller named, checked: a rule that is misread can't be taken back once it has run.
+
+    Raises:
+        InvalidArgumentError: One text instead of several, or a pattern that can't be read, or that matches
+            where there is no text, such as "" and "x*".
+    """
+    for argument, values in (("patterns", patterns), ("names", names)):
+        if isinstance(values, str):
+            raise InvalidArgumentError(f"{argument} is one text; pass a list of texts")
+    try:
+        compiled = tuple(re.compile(pattern) for pattern in patterns)
+    except (re.error, TypeError) as error:
+        raise InvalidArgumentError(f"a pattern can't be read: {error}") from error
+    for pattern in compiled:
+        if pattern.search(""):
+            raise InvalidArgumentError(
+                f"pattern {pattern.pattern!r} also matches where there is no text; make it match something"
+            )
+    return Rules(compiled, frozenset(names))
 
 
 Run = Callable[[Callable[[sqlite3.Connection], Any]], Any]
