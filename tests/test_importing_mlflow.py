@@ -154,12 +154,16 @@ def test_secrets_in_a_file_are_not_taken_over(recording: Store, source: str) -> 
     execute(source, "UPDATE spans SET content = replace(content, 'done', ?)", secret)
     execute(source, "UPDATE trace_info SET request_preview = ?", f"my key is {secret}")
     execute(source, "UPDATE trace_tags SET value = ? WHERE key = 'env'", secret)
+    execute(source, "UPDATE assessments SET rationale = ?, value = json_quote(?)", secret, secret)
     tracestore.import_traces(source)
 
     assert recording.count_traces(f"text LIKE '%{secret}%'") == 0
     trace = by_name(recording, "root")
     assert secret not in trace.to_json()
     assert "redacted" in str(trace.data.response)
+    recording.flush()
+    for path in pathlib.Path(recording.path).parent.glob("traces.db*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
 def test_a_file_that_may_not_be_written_is_read(recording: Store, source: str) -> None:

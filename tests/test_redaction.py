@@ -14,6 +14,7 @@ import pytest
 import tracestore
 from tests.guides.running import recording_into
 from tracestore import redaction
+from tracestore.entities import Feedback
 from tracestore.redaction import clean_json, clean_plain, is_secret_name, may_hold_secret
 from tracestore.runtime import runtime
 from tracestore.store import Store
@@ -107,6 +108,51 @@ def test_every_place_of_a_trace_is_clean_in_the_bytes_of_the_file(tmp_path: path
         written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     for secret in (key, "hunter2"):
         assert secret.encode() not in written
+
+
+def test_what_is_said_of_a_trace_later_is_clean_in_the_bytes_of_the_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    key = SECRETS["anthropic"]
+    with recording_into(tmp_path / "traces.db") as store:
+        with tracestore.start_span("call") as span:
+            store.set_trace_tag(span.trace_id, "running", key)
+        store.flush()
+        store.set_trace_tag(span.trace_id, "key", f"is {key}")
+        store.set_trace_tag(span.trace_id, "password", "hunter2")
+        store.set_metadata([span.trace_id], "key", key)
+        store.set_experiment_tag("0", "key", key)
+        said = store.log_feedback(
+            span.trace_id,
+            "f",
+            {"api_key": "hunter2", "text": key},
+            rationale=key,
+            metadata={"k": key},
+        )
+        store.log_feedback(span.trace_id, "failed", error=ValueError(f"refused {key}"))
+        store.log_expectation(span.trace_id, "e", key, metadata={"secret": "hunter2"})
+        store.override_feedback(span.trace_id, said.assessment_id or "", key, rationale=f"a {key}")
+        store.update_assessment(
+            span.trace_id, said.assessment_id or "", Feedback(name="f", value=[key], rationale=key)
+        )
+        found = store.get_trace(span.trace_id)
+        assert found.info.tags["key"] == "is [redacted]"
+        expected: Any = found.search_assessments("e")[0]
+        assert expected.value == "[redacted]"
+        assert store.count_traces("expectation.e = '[redacted]'") == 1
+        store.flush()
+        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for secret in (key, "hunter2"):
+        assert secret.encode() not in written
+
+
+def test_the_mode_without_content_keeps_what_was_said_of_a_trace(recording: Store) -> None:
+    runtime.configure(content=False)
+    with tracestore.start_span("call") as span:
+        pass
+    recording.log_feedback(span.trace_id, "polite", "very", rationale="it greets")
+    found: Any = recording.get_trace(span.trace_id).search_assessments("polite")[0]
+    assert (found.value, found.rationale) == ("very", "it greets")
 
 
 def test_the_switch_turns_it_off(recording: Store) -> None:

@@ -350,6 +350,18 @@ class Policy:
             return None
         return clean_json(text) if self.is_on and may_hold_secret(text) else text
 
+    def clean_text(self, text: str | None) -> str | None:
+        """Return plain text as this policy has it."""
+        return clean_plain(text) if self.is_on and text else text
+
+    def clean_preview(self, text: str | None) -> str | None:
+        """Return a preview that came from elsewhere: it is content."""
+        return self.clean_text(text) if self.keeps_content else None
+
+    def clean_json(self, text: str | None) -> str | None:
+        """Return JSON text that somebody said of a trace; it is kept where content is not."""
+        return clean_json(text) if self.is_on and text and may_hold_secret(text) else text
+
     def clean_texts(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return tags or metadata as this policy has them."""
         return clean_texts(values) if self.is_on and values else dict(values)

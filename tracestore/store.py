@@ -39,6 +39,7 @@ from tracestore.errors import (
     StoreError,
 )
 from tracestore.progress import ProgressLine
+from tracestore.redaction import policy
 from tracestore.storage import (
     assessment_rows,
     experiment_rows,
@@ -561,7 +562,7 @@ class Store:
             NotFoundError: There is no such trace.
             InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
         """
-        key, text = _tag_key(key), text_of(value)
+        key, text = _tag(key, value)
         running = self.live.get(trace_id)
         if running is not None:
             running.set_tag(key, text)
@@ -589,7 +590,7 @@ class Store:
             NotFoundError: There is no such trace; then none is changed.
             InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
         """
-        key, text = _tag_key(key), text_of(value)
+        key, text = _tag(key, value)
 
         def set_all(connection: sqlite3.Connection) -> str | None:
             keys = {each: record_rows.key_of(connection, each) for each in trace_ids}
@@ -987,7 +988,7 @@ class Store:
             NotFoundError: There is no such experiment.
             InvalidArgumentError: The key is no text, empty or too long, or the experiment is deleted.
         """
-        key, text = _tag_key(key), text_of(value)
+        key, text = _tag(key, value)
 
         def set_tag(connection: sqlite3.Connection) -> None:
             experiment = self._active_experiment(connection, experiment_id)
@@ -1449,6 +1450,12 @@ def _tag_key(key: object) -> str:
             f"tag key is {key!r:.300}; it must be text of 1 to 250 characters"
         )
     return clean_text(key)
+
+
+def _tag(key: object, value: Any) -> tuple[str, str]:
+    """Return a tag as it is kept: of a secret only that there was one."""
+    name = _tag_key(key)
+    return name, policy.clean_texts({name: text_of(value)})[name]
 
 
 def _texts(values: dict[str, Any] | None) -> dict[str, str]:

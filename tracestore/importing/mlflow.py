@@ -37,7 +37,7 @@ from tracestore.errors import ForeignFileError, InvalidArgumentError
 from tracestore.importing.batch import Batch
 from tracestore.importing.foreign_file import columns_of, connect, tables_of
 from tracestore.importing.mlflow_spans import span_record
-from tracestore.redaction import clean_plain, policy
+from tracestore.redaction import policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
 from tracestore.storage.schema import ID_BITS
 
@@ -343,11 +343,8 @@ def _text(value: Any) -> str | None:
 
 
 def _preview(info: Mapping[str, Any], column: str, older: str | None) -> str | None:
-    """Return a preview as secrets are kept here: not at all; `older` is where MLflow 2 had it."""
-    text = _text(info.get(column, older))
-    if text is None or not policy.keeps_content:
-        return None
-    return clean_plain(text) if policy.is_on else text
+    """Return a preview; `older` is where MLflow 2 had it."""
+    return policy.clean_preview(_text(info.get(column, older)))
 
 
 def _numbers(

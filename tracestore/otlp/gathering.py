@@ -15,6 +15,7 @@ import msgspec
 from tracestore.encoding import text_of
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
 from tracestore.otlp.incoming import RESOURCE_KEY, Understood
+from tracestore.redaction import policy
 from tracestore.storage.record_rows import TraceRecord
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.summary.usage import Usage
@@ -71,11 +72,12 @@ class GatheredTrace:
             client_request_id=_optional(said.get("client_request_id")),
             usage=usage.tokens(),
             cost=usage.cost(),
-            request_preview=_optional(said.get("request_preview")) or request_preview(root.inputs),
-            response_preview=_optional(said.get("response_preview"))
+            request_preview=policy.clean_preview(_optional(said.get("request_preview")))
+            or request_preview(root.inputs),
+            response_preview=policy.clean_preview(_optional(said.get("response_preview")))
             or response_preview(root.outputs),
-            tags=self._tags(),
-            metadata=dict(self._metadata),
+            tags=policy.clean_texts(self._tags()),
+            metadata=policy.clean_texts(self._metadata),
         )
 
     def _tags(self) -> dict[str, str]:

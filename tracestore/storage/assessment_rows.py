@@ -1,7 +1,7 @@
 """Assessments as rows: written one at a time, read by trace, changed in place, deleted.
 
 Pure SQL over a connection that somebody else opened, within a transaction that somebody else began. Invariant:
-an assessment is valid exactly while no other one of its trace overrides it.
+an assessment is valid exactly while no other one of its trace overrides it. Whoever says it, secrets in it are replaced.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from tracestore.encoding import encode
 from tracestore.entities import AssessmentError, AssessmentSource, Expectation, Feedback
+from tracestore.redaction import policy
 from tracestore.storage.record_rows import key_of
 from tracestore.storage.schema import SCALAR_LENGTH
 
@@ -37,6 +38,7 @@ def insert_assessment(
     key = key_of(connection, assessment.trace_id or "")
     if key is None:
         return False
+    value = policy.clean_json(value)
     connection.execute(
         _INSERT,
         (
@@ -49,7 +51,7 @@ def insert_assessment(
             _scalar_of(value),
             assessment.source.source_type,
             assessment.source.source_id,
-            assessment.rationale,
+            policy.clean_text(assessment.rationale),
             _json_or_none(assessment.metadata),
             _json_or_none(assessment.error),
             assessment.create_time_ms,
@@ -72,13 +74,14 @@ def update_assessment(
     connection: sqlite3.Connection, assessment: Feedback | Expectation, value: str | None
 ) -> None:
     """Write what may change of a stored assessment; `value` as in `insert_assessment`."""
+    value = policy.clean_json(value)
     connection.execute(
         _UPDATE,
         (
             assessment.name,
             value,
             _scalar_of(value),
-            assessment.rationale,
+            policy.clean_text(assessment.rationale),
             _json_or_none(assessment.metadata),
             _json_or_none(assessment.error),
             assessment.last_update_time_ms,
@@ -126,7 +129,7 @@ def _scalar_of(value: str | None) -> str | int | float | None:
 
 
 def _json_or_none(value: object) -> str | None:
-    return None if value is None else encode(value)
+    return None if value is None else policy.clean_json(encode(value))
 
 
 _COLUMNS = """
