@@ -6,6 +6,7 @@ import contextlib
 import json
 import pathlib
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,23 @@ CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id TEXT, project_rowid INTEGER);
 CREATE TABLE spans (id INTEGER PRIMARY KEY, trace_rowid INTEGER, span_id TEXT, parent_id TEXT, name TEXT,
     start_time TEXT, end_time TEXT, status_code TEXT, status_message TEXT, attributes TEXT, events TEXT);
+"""
+ANNOTATIONS = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT);
+CREATE TABLE span_annotations (id INTEGER PRIMARY KEY, span_rowid INTEGER, name TEXT, label TEXT, score REAL,
+    explanation TEXT, metadata TEXT, annotator_kind TEXT, created_at TEXT, updated_at TEXT, identifier TEXT,
+    source TEXT, user_id INTEGER);
+CREATE TABLE trace_annotations (id INTEGER PRIMARY KEY, trace_rowid INTEGER, name TEXT, label TEXT, score REAL,
+    explanation TEXT, metadata TEXT, annotator_kind TEXT, created_at TEXT, updated_at TEXT);
+INSERT INTO users VALUES (7, 'ada');
+INSERT INTO span_annotations VALUES
+    (1, 2, 'correct', 'yes', 0.75, 'key sk-abcdefghijklmnopqrstuvwx', '{"by": 1}', 'HUMAN',
+        '2026-01-01 00:00:05', '2026-01-01 00:00:06', '', 'APP', 7),
+    (2, 2, 'correct', NULL, 0.5, NULL, '{}', 'LLM', '2026-01-01 00:00:05', '2026-01-01 00:00:06', 'v2', 'API', NULL),
+    (3, 3, 'of no span', 'x', NULL, NULL, '{}', 'LLM', '2026-01-01 00:00:05', '2026-01-01 00:00:06', '', 'API', NULL),
+    (4, 2, 'odd', 'x', NULL, NULL, '[', 'LLM', 'never', '2026-01-01 00:00:06', '', 'API', NULL);
+INSERT INTO trace_annotations VALUES
+    (1, 1, 'note', NULL, NULL, 'look again', '{}', 'CODE', '2026-01-01 00:00:05', '2026-01-01 00:00:06');
 """
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
@@ -86,6 +104,30 @@ def test_a_file_of_phoenix_is_read(recording: Store, tmp_path: pathlib.Path) -> 
     assert call.events[0].name == "exception"
     assert import_into(recording, path).present == 1
     assert pathlib.Path(path).read_bytes() == before
+
+
+def test_annotations_are_assessments(recording: Store, tmp_path: pathlib.Path) -> None:
+    path = phoenix_file(tmp_path / "phoenix.db")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(ANNOTATIONS)
+    imported = import_into(recording, path)
+    assert imported.assessments == 3
+    assert imported.skipped["annotations that can't be read"] == 2
+    (found,) = recording.search_traces("feedback.correct = 0.5 AND feedback.correct = 'yes'")
+    said: list[Any] = found.search_assessments("correct", all=True)
+    assert [(one.value, one.rationale, one.span_id) for one in said] == [
+        ("yes", "key [redacted]", "b" * 16),
+        (0.5, None, "b" * 16),
+    ]
+    assert (said[0].source.source_type, said[0].source.source_id) == ("HUMAN", "ada")
+    assert (said[1].source.source_type, said[0].metadata) == (
+        "LLM_JUDGE",
+        {"score": "0.75", "by": "1"},
+    )
+    assert said[0].create_time_ms == 1767225605000
+    note: Any = found.search_assessments("note")[0]
+    assert (note.value, note.rationale, note.span_id) == (None, "look again", None)
+    assert import_into(recording, path).assessments == 0
 
 
 def test_another_file_is_refused(tmp_path: pathlib.Path) -> None:

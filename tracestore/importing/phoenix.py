@@ -1,4 +1,4 @@
-"""Arize Phoenix's SQLite file (`phoenix.db`): traces and spans, with their sessions and users.
+"""Arize Phoenix's SQLite file (`phoenix.db`): traces and spans, with their sessions, users and annotations.
 
 Read with SQLite alone, read-only. Knows no store. Attributes are kept as they are and understood as OpenInference.
 Source: https://github.com/Arize-ai/phoenix/blob/main/src/phoenix/db/models.py
@@ -7,15 +7,18 @@ Source: https://github.com/Arize-ai/phoenix/blob/main/src/phoenix/db/models.py
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from tracestore.encoding import clean_text, encode, text_of
+from tracestore.entities import AssessmentSource, Feedback
 from tracestore.errors import ForeignFileError
 from tracestore.importing.batch import Batch
-from tracestore.importing.foreign_file import connect, nanoseconds, tables_of
+from tracestore.importing.foreign_file import columns_of, connect, nanoseconds, tables_of
 from tracestore.otlp.gathering import Gathering
 from tracestore.otlp.incoming import ForeignSpan, understand
 from tracestore.runtime import runtime
@@ -29,6 +32,30 @@ SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.start_time, s.end_time, s.s
        s.attributes, s.events
 FROM spans s JOIN traces t ON t.id = s.trace_rowid
 WHERE t.id > ? AND t.id <= ? ORDER BY t.id, s.start_time"""
+
+#: What is read of an annotation, of a span or a trace; the columns that came later are optional.
+_ANNOTATED = {
+    "name",
+    "label",
+    "score",
+    "explanation",
+    "metadata",
+    "annotator_kind",
+    "created_at",
+    "updated_at",
+}
+_LATER_ANNOTATED = ("identifier", "user_id")
+
+_OF_SPANS = """
+SELECT t.trace_id, s.span_id, {columns} FROM span_annotations a
+JOIN spans s ON s.id = a.span_rowid JOIN traces t ON t.id = s.trace_rowid
+WHERE t.id > ? AND t.id <= ? ORDER BY a.id"""
+
+_OF_TRACES = """
+SELECT t.trace_id, NULL AS span_id, {columns} FROM trace_annotations a JOIN traces t ON t.id = a.trace_rowid
+WHERE t.id > ? AND t.id <= ? ORDER BY a.id"""
+
+_SOURCES = {"LLM": "LLM_JUDGE", "CODE": "CODE", "HUMAN": "HUMAN"}
 
 
 def recognises(path: str, beginning: bytes) -> bool:
@@ -60,6 +87,14 @@ class PhoenixFile:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.total: int | None = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
+        self._annotations = [
+            sql.format(columns=_annotation_columns(connection, table))
+            for table, place, sql in (
+                ("span_annotations", "span_rowid", _OF_SPANS),
+                ("trace_annotations", "trace_rowid", _OF_TRACES),
+            )
+            if columns_of(connection, table) >= _ANNOTATED | {"id", place}
+        ]
 
     def batches(self, known: Callable[[Sequence[str]], set[str]]) -> Iterator[Batch]:
         """Yield the file in parts of whole traces."""
@@ -72,6 +107,7 @@ class PhoenixFile:
             ids = [f"tr-{row[1]}" for row in rows]
             there = known(ids)
             spans = self._connection.execute(_SPANS, (first, rows[-1][0])).fetchall()
+            said = self._said(first, rows[-1][0], there)
             first = rows[-1][0]
             found = [_span(row) for row in spans if f"tr-{row[0]}" not in there]
             whole = [span for span in found if span is not None]
@@ -79,14 +115,34 @@ class PhoenixFile:
             gathering = Gathering(runtime.recording_experiment, {})
             traces = gathering.add(understood)
             gathering.unfinished()
-            left_out = len(found) - len(whole)
+            known_spans = {span.record[:2] for span in understood} | {
+                (f"tr-{i}", None) for i in _ids(whole)
+            }
+            kept = [one for one in said if one is not None and one[0] in known_spans]
+            left_out = {
+                "spans that can't be read": len(found) - len(whole),
+                "annotations that can't be read": len(said) - len(kept),
+            }
             yield Batch(
                 seen=len(rows),
                 present=len(there),
                 traces=[trace.snapshot() for trace in traces],
                 spans=[span.record for span in understood],
-                skipped={"spans that can't be read": left_out} if left_out else {},
+                assessments=[(feedback, encode(feedback.value)) for _, feedback in kept],
+                skipped={reason: count for reason, count in left_out.items() if count},
             )
+
+    def _said(
+        self, first: int, last: int, there: set[str]
+    ) -> list[tuple[tuple[str, str | None], Feedback] | None]:
+        """Return the annotations of some traces that are not in the store yet, None for one that is none."""
+        found = []
+        for sql in self._annotations:
+            cursor = self._connection.execute(sql, (first, last))
+            names = [column[0] for column in cursor.description]
+            rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+            found += [_feedback(row) for row in rows if f"tr-{row['trace_id']}" not in there]
+        return found
 
     def close(self) -> None:
         """Close the file."""
@@ -116,6 +172,49 @@ def _span(row: Sequence[Any]) -> ForeignSpan | None:
             resource={},
         )
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def _ids(spans: Sequence[ForeignSpan]) -> set[str]:
+    return {span.trace_id for span in spans}
+
+
+def _annotation_columns(connection: sqlite3.Connection, table: str) -> str:
+    """Return what is read of a table of annotations; the name of who said it where users are kept."""
+    there = columns_of(connection, table)
+    later = [f"a.{name}" if name in there else f"NULL AS {name}" for name in _LATER_ANNOTATED]
+    has_users = "user_id" in there and columns_of(connection, "users") >= {"id", "username"}
+    user = "(SELECT u.username FROM users u WHERE u.id = a.user_id)" if has_users else "NULL"
+    return ", ".join([*(f"a.{name}" for name in sorted(_ANNOTATED)), *later, f"{user} AS username"])
+
+
+def _feedback(row: Mapping[str, Any]) -> tuple[tuple[str, str | None], Feedback] | None:
+    """Return an annotation as feedback, with the trace and span that it is of; None where it is none.
+
+    A label is the value where there is one, and the score is metadata then.
+    """
+    trace_id, span_id, label, score = (row[k] for k in ("trace_id", "span_id", "label", "score"))
+    try:
+        metadata = msgspec.json.decode(row["metadata"] or "{}")
+        if label is not None and score is not None:
+            metadata = {"score": score, **metadata}
+        told = f"phoenix:{trace_id}:{span_id}:{row['name']}:{row['identifier'] or ''}"
+        return (f"tr-{trace_id}", span_id), Feedback(
+            name=clean_text(str(row["name"])),
+            value=score if label is None else clean_text(str(label)),
+            source=AssessmentSource(
+                _SOURCES[row["annotator_kind"]], clean_text(str(row["username"] or "phoenix"))
+            ),
+            trace_id=f"tr-{trace_id}",
+            span_id=span_id,
+            assessment_id=f"a-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:32]}",
+            rationale=None if row["explanation"] is None else clean_text(str(row["explanation"])),
+            metadata={text_of(key): text_of(value) for key, value in metadata.items()} or None,
+            create_time_ms=nanoseconds(row["created_at"]) // 1_000_000,
+            last_update_time_ms=nanoseconds(row["updated_at"]) // 1_000_000,
+            valid=True,
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return None
 
 
