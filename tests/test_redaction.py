@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
+import sys
+import threading
 import time
 from typing import Any
 
@@ -253,3 +256,27 @@ def test_pattern_that_matches_no_text_is_refused_before_it_replaces(
         recording.redact(patterns="secret")
     assert recording.redact(patterns=[r"\b", "(?=t)"]).changed == 0
     assert recording.search_traces()[0].data.spans[0].inputs == "a text"
+
+
+def test_tags_that_another_thread_sets_meanwhile_are_copied_whole() -> None:
+    tags = {f"kept {number}": "value" for number in range(2_000)}
+    stop = threading.Event()
+
+    def change() -> None:
+        for number in itertools.cycle(range(5_000)):
+            tags[f"new {number}"] = "value"
+            tags.pop(f"new {(number - 2_500) % 5_000}", None)
+            if stop.is_set():
+                return
+
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(200):
+            assert sum(key.startswith("kept") for key in redaction.clean_texts(tags)) == 2_000
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(switch_s)

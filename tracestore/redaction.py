@@ -241,10 +241,11 @@ def _is_secret(name: str, value: Any, names: frozenset[str]) -> bool:
 
 
 def clean_texts(values: Mapping[str, str]) -> dict[str, str]:
-    """Return tags or metadata with secrets replaced."""
+    """Return a copy of tags or metadata, which another thread may be changing, with secrets replaced."""
+    values = dict(values)  # at once: what follows runs for a while
     looks_clean = not may_hold_secret("\n".join(values.values()))
     if looks_clean and not any(map(is_secret_name, values)):
-        return dict(values)
+        return values
     return {
         key: REDACTED
         if _is_secret(key, value, frozenset())
