@@ -316,12 +316,13 @@ class LiveTrace:
             inputs = outputs = None  # span processors have not seen it
         elif self._end_ns is None:  # else it is clean already
             inputs, outputs = policy.clean_payload(inputs), policy.clean_payload(outputs)
-        return self._draft()._replace(
+        draft = self._draft()
+        return draft._replace(
             usage=usage.tokens(),
             cost=usage.cost(),
             request_preview=self.request_preview or request_preview(inputs),
             response_preview=self.response_preview or response_preview(outputs),
-            metadata={**environment.metadata(), **policy.clean_texts(self.metadata)},
+            metadata={**environment.metadata(), **draft.metadata},
         )
 
     def _draft(self) -> TraceRecord:
