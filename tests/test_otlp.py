@@ -7,6 +7,7 @@ import http.server
 import json
 import pathlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -347,6 +348,21 @@ def test_traces_are_forwarded_as_they_end(recording: Store, receiver: Receiver) 
     assert (done.traces, done.spans) == (4, 8)
     assert len(receiver.spans) == 8
     assert recording.path
+
+
+def test_what_ends_here_is_forwarded_without_waiting_for_the_interval(
+    recording: Store, receiver: Receiver
+) -> None:
+    forwarding = forward(receiver.url, interval_s=3600)
+    for number in range(2):  # the second while it waits again
+        record_one(number)
+        deadline = time.monotonic() + 20
+        while len(receiver.spans) < 2 * (number + 1):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    done = forwarding.stop()
+    assert (done.traces, recording.on_ended) == (2, [])
+    forwarding.stop()
 
 
 def test_the_receivers_own_span_has_what_other_receivers_show(

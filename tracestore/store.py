@@ -89,6 +89,10 @@ class Recording(Protocol):
     def open_records(self, age_s: float) -> list[Any]:
         """Return records of what is open and not in the file yet."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its root has ended."""
+
     def written(self, span_id: str) -> None:
         """Take note that a span is in the file."""
 
@@ -141,6 +145,8 @@ class Store:
         self.read_only = read_only
         #: Traces of this process that have not ended, by id.
         self.live: dict[str, Recording] = {}
+        #: Called, on the writing thread, when traces of this process have ended and are in the file.
+        self.on_ended: list[Callable[[], object]] = []
         self._limits = StandingLimits(self.live)
         self._database = Database(
             self.path,
@@ -165,10 +171,15 @@ class Store:
         processes.stores.add(self)
 
     def _forget_written(self, spans: Sequence[Any]) -> None:
+        has_ended = False
         for span in spans:
             trace = self.live.get(span[0])
             if trace is not None:
                 trace.written(span[1])
+            has_ended = has_ended or trace is None or trace.has_ended
+        if has_ended:
+            for tell in list(self.on_ended):
+                tell()
 
     def _open_records(self, age_s: float) -> list[Any]:
         return [

@@ -7,6 +7,7 @@ the first one that runs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 import threading
@@ -24,6 +25,9 @@ from tracestore.store import Store
 
 #: Traces read at a time, and spans sent in one request at most.
 PAGE_TRACES, BATCH_SPANS = 100, 500
+
+#: How long forwarding waits for further traces once one has ended, in seconds.
+GATHER_S = 0.2
 
 
 class Exported(NamedTuple):
@@ -171,19 +175,30 @@ def _save(store: Store, name: str, position: _Position) -> None:
 class Forwarding:
     """Traces on their way to a receiver as they end; see `forward`."""
 
-    def __init__(self, run: Callable[[], Exported], interval_s: float) -> None:
+    def __init__(self, store: Store, run: Callable[[], Exported], interval_s: float) -> None:
+        self._store = store
         self._run = run
         self._interval_s = interval_s
+        self._gather_s = min(GATHER_S, interval_s)
         self._stopping = threading.Event()
+        #: Set when there may be something to send, and to stop.
+        self._roused = threading.Event()
         #: What went wrong last, None where it went well.
         self.error: RefusedError | None = None
         #: What was accepted so far.
         self.exported = Exported()
         self._thread = threading.Thread(target=self._loop, name="tracestore-forward", daemon=True)
+        store.on_ended.append(self._roused.set)
         self._thread.start()
 
     def _loop(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while not self._stopping.is_set():
+            if self.error is None:
+                self._roused.wait(self._interval_s)
+            # What ends together is sent together; a receiver that is away is not asked at every trace.
+            if self._stopping.wait(self._interval_s if self.error else self._gather_s):
+                return
+            self._roused.clear()
             self._once()
 
     def _once(self) -> None:
@@ -201,7 +216,10 @@ class Forwarding:
     def stop(self) -> Exported:
         """Send what has ended, and stop; return what was accepted in all."""
         self._stopping.set()
+        self._roused.set()
         self._thread.join()
+        with contextlib.suppress(ValueError):  # stopped before
+            self._store.on_ended.remove(self._roused.set)
         self._once()
         return self.exported
 
@@ -224,7 +242,8 @@ def forward(
         filter_string: Only traces that meet it.
         headers: Sent with each request.
         protocol: "http/protobuf" (default) or "http/json".
-        interval_s: How often to look for traces that have ended, in seconds.
+        interval_s: How often to look for traces that other processes recorded, and how long to wait after a
+            failure, in seconds. Those of this process are sent a fifth of a second after they are written.
 
     Example:
         >>> forwarding = forward("http://localhost:4318")  # doctest: +SKIP
@@ -237,7 +256,7 @@ def forward(
     def run() -> Exported:
         return export(url, filter_string, store=store, headers=headers, protocol=protocol)
 
-    return Forwarding(run, interval_s)
+    return Forwarding(store, run, interval_s)
 
 
 def lines(traces: Iterator[Trace], per_line: int = 1) -> Iterator[Any]:
