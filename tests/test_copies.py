@@ -145,7 +145,10 @@ def test_what_takes_the_name_while_the_copy_is_made_stays(
 def test_places_that_cannot_be_are_errors_of_ours(
     path: pathlib.Path, tmp_path: pathlib.Path, name: str
 ) -> None:
-    with Store(path) as store, pytest.raises((StoreError, AlreadyExistsError)):
+    with (
+        Store(path) as store,
+        pytest.raises((StoreError, AlreadyExistsError, InvalidArgumentError)),
+    ):
         store.backup(str(tmp_path) + "/" + name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tests.browser_traces import ATTACKS, hostile_trace, real_trace, span, trace
 from tests.cli_program import run, run_json
 from tracestore.difference import diff_traces
 from tracestore.entities import Trace
+from tracestore.errors import InvalidArgumentError
 from tracestore.store import Store
 
 
@@ -31,6 +33,12 @@ def test_a_trace_does_not_differ_from_itself() -> None:
 
     assert difference.is_same
     assert len(difference.pairs) == 11
+
+
+def test_what_is_no_trace_is_refused() -> None:
+    for wrong in (None, 5, b"tr-1"):
+        with pytest.raises(InvalidArgumentError, match="is no trace"):
+            tracestore.diff(wrong, "tr-1")  # type: ignore[arg-type]
 
 
 def test_steps_of_one_trace_only_stand_where_they_happened() -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlite_utils
@@ -841,3 +842,23 @@ def test_many_open_spans_that_end_together_are_completed_in_one_statement(
     assert sum(statement.startswith("INSERT INTO spans") for statement in statements) <= 3
     (trace,) = recording.search_traces()
     assert all(span.end_time_ns for span in trace.data.spans)
+
+
+@pytest.mark.parametrize("path", ["", None, 5, b"traces.db", "a\0b", "\ud800.db"])
+def test_what_names_no_file_is_refused_before_anything_is_made(
+    path: Any, tmp_path: pathlib.Path
+) -> None:
+    with Store(tmp_path / "traces.db") as store:
+        for call in (Store, store.backup, store.merge, lambda path: store.extract("", path)):
+            with pytest.raises(InvalidArgumentError, match="it must name a file"):
+                call(path)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - names
+
+
+@pytest.mark.parametrize("max_results", ["5", 2.5, [], b"x"])
+def test_a_limit_that_is_no_number_is_refused(max_results: object, tmp_path: pathlib.Path) -> None:
+    with (
+        Store(tmp_path / "traces.db") as store,
+        pytest.raises(InvalidArgumentError, match="max_results"),
+    ):
+        store.search_traces(max_results=max_results)  # type: ignore[arg-type]

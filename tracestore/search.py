@@ -13,6 +13,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import operator
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -74,10 +75,16 @@ def search_ids(
 
     Raises:
         FilterSyntaxError: If the filter or the order can't be read.
-        InvalidArgumentError: If the token is none, or of another query.
+        InvalidArgumentError: If the limit is no number, or the token none, or of another query.
         QueryTimeoutError: If regular expressions took longer than `REGEX_TIME_S`, or the connection's owner
             interrupted the search.
     """
+    try:
+        limit = None if limit is None else operator.index(limit)  # numpy's integers are no int
+    except TypeError:
+        raise InvalidArgumentError(
+            f"max_results is {limit!r:.100}; it must be a whole number or None"
+        ) from None
     search = _Search(connection, query)
     position = None if page_token is None else _read_token(page_token, search.digest)
     if limit is not None and limit <= 0:

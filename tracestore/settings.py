@@ -152,6 +152,27 @@ def path_of_uri(uri: str) -> str:
         raise InvalidArgumentError(f"tracking URI {uri!r} can't be resolved: {error}") from error
 
 
+def path_of_file(path: str | os.PathLike[str]) -> str:
+    """Return the absolute path of a file, as text and without following links.
+
+    Raises:
+        InvalidArgumentError: It is no path, or one that no file can have.
+
+    Example:
+        >>> path_of_file("")
+        Traceback (most recent call last):
+        tracestore.errors.InvalidArgumentError: path is ''; it must name a file
+    """
+    try:
+        text = os.fspath(path)
+        is_path = isinstance(text, str) and bool(text) and "\0" not in text and bool(text.encode())
+    except (TypeError, UnicodeEncodeError):
+        is_path = False
+    if not is_path:
+        raise InvalidArgumentError(f"path is {path!r:.100}; it must name a file")
+    return os.path.abspath(text)  # noqa: PTH100 - as text, without following links
+
+
 def path_of_sqlite_uri(uri: str) -> str:
     """Return the file that a `sqlite:` URI names; InvalidArgumentError for anything else, also a path.
 

@@ -115,7 +115,7 @@ class Store:
             100 ms; "power": also what `flush` has acknowledged.
 
     Raises:
-        InvalidArgumentError: `durability` is another word.
+        InvalidArgumentError: `path` names no file, or `durability` is another word.
 
     Example:
         >>> with Store(path) as store:
@@ -141,7 +141,7 @@ class Store:
         self._process_of_memory = os.getpid() if path == memory.NAME else None
         if self._process_of_memory is not None:
             path = memory.new_path()
-        self.path = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
+        self.path = settings.path_of_file(path)
         self.read_only = read_only
         #: Traces of this process that have not ended, by id.
         self.live: dict[str, Recording] = {}
@@ -1508,7 +1508,7 @@ def repair(
     """
     from tracestore.upkeep import repair  # noqa: PLC0415 - rarely needed
 
-    source = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, without following links
+    source = settings.path_of_file(path)
     if any(store._database.is_open for store in _stores_of(source)):  # noqa: SLF001 - of this module
         raise InvalidArgumentError(f"{source} is open in this process; close the store first")
     return repair.repair(source, new_path, progress)

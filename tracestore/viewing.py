@@ -12,6 +12,7 @@ from typing import Any
 from tracestore import explorer
 from tracestore.difference import TraceDiff, diff_traces
 from tracestore.entities import Trace
+from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 from tracestore.store import Store
 
@@ -28,6 +29,7 @@ def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
 
     Raises:
         NotFoundError: There is no trace with that id.
+        InvalidArgumentError: One is neither a trace nor an id.
 
     Example:
         >>> with tracestore.start_span("answer") as first:
@@ -37,6 +39,9 @@ def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
         >>> diff(first.trace_id, second.trace_id).pairs[0].text_difference("outputs")
         ['- "yes"', '+ "no"']
     """
+    for each in (a, b):
+        if not isinstance(each, (Trace, str)):
+            raise InvalidArgumentError(f"{each!r:.100} is no trace; pass a trace or its id")
     first, second = (
         runtime.store.get_trace(each) if isinstance(each, str) else each for each in (a, b)
     )

@@ -18,6 +18,7 @@ from typing import Any
 from tracestore.errors import InvalidArgumentError, StoreError
 from tracestore.importing.batch import Imported, Progress, Source, write_batch
 from tracestore.runtime import runtime
+from tracestore.settings import path_of_file
 from tracestore.storage import schema
 from tracestore.storage.connection import translated_errors
 from tracestore.storage.record_rows import chunks
@@ -59,7 +60,7 @@ def import_traces(
         >>> import_traces("mlflow.db").traces  # doctest: +SKIP
         10000
     """
-    return import_into(runtime.store, os.fspath(path), format, progress)
+    return import_into(runtime.store, path_of_file(path), format, progress)
 
 
 def import_into(

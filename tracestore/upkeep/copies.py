@@ -17,6 +17,7 @@ import msgspec
 
 from tracestore import filters, search
 from tracestore.errors import DamagedFileError, InvalidArgumentError
+from tracestore.settings import path_of_file
 from tracestore.storage import indexer, trace_rows
 from tracestore.storage.connection import (
     identity,
@@ -140,7 +141,7 @@ def merge(
     file: File, other: str | os.PathLike[str], filter_string: str | None, progress: Progress
 ) -> Merged:
     """Take the traces of another store into this one; see `Store.merge`."""
-    path = os.path.abspath(os.fspath(other))  # noqa: PTH100 - no links followed
+    path = path_of_file(other)
     if identity(path) is not None and identity(path) == identity(file.path):
         raise InvalidArgumentError(f"{path} is the store itself; name another file")
     pace = Pace(50, 500)

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 
 from tracestore.errors import AlreadyExistsError, StoreError
+from tracestore.settings import path_of_file
 
 #: What SQLite keeps beside a database. Beside a new file it would be taken for that file's own.
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -29,7 +30,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[str]:
         AlreadyExistsError: Something is called that, a symbolic link too.
         StoreError: It can't be made there.
     """
-    wanted = os.path.abspath(os.fspath(path))  # noqa: PTH100 - as text, no links followed
+    wanted = path_of_file(path)
     _refuse_taken(wanted)
     partial = f"{wanted}.{secrets.token_hex(4)}.partial"
     try:
