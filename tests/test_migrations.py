@@ -9,9 +9,11 @@ import sqlite3
 
 import pytest
 
+import tracestore
 from tracestore.store import Store
 
-_SCHEMAS = sorted((pathlib.Path(__file__).parent / "schemas").glob("version_*.sql"))
+_FOLDER = pathlib.Path(__file__).parent / "schemas"
+_SCHEMAS = sorted(_FOLDER.glob("version_*.sql"))
 
 
 def _schema_of(path: pathlib.Path) -> dict[str, str]:
@@ -45,3 +47,21 @@ def test_a_file_of_an_earlier_version_becomes_one_of_this_version(
         {"x": 1},
     )
     assert _schema_of(old) == _schema_of(new)
+
+
+def test_spans_of_an_earlier_version_have_no_checksum_and_new_ones_have(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((_FOLDER / "version_2.sql").read_text(encoding="utf-8"))
+    tracestore.set_tracking_uri(str(path))
+    with tracestore.start_span("recorded now"):
+        pass
+    tracestore.flush()
+
+    with Store(path) as store:
+        assert store.check() == []
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, checksum IS NULL FROM spans ORDER BY id")
+        assert rows.fetchall() == [("recorded by version 2", 1), ("recorded now", 0)]

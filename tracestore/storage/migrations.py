@@ -22,8 +22,16 @@ def _add_state(database: sqlite_utils.Database) -> None:
     )
 
 
+def _add_checksum(database: sqlite_utils.Database) -> None:
+    """Add the column only: the checksums of a large file would hold it for minutes, and vouch for what is bad by now."""
+    database.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+
+
 #: What leads from version n to n + 1, by n. A step may use all of sqlite-utils but ends no transaction.
-STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {1: _add_state}
+STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {
+    1: _add_state,
+    2: _add_checksum,
+}
 
 
 def migrate(path: str, version: int) -> None:

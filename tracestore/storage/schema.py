@@ -12,6 +12,7 @@ matches already in time order.
 Changing it: raise VERSION, add the step to `migrations.STEPS`, add a line to the history.
     1   first version
     2   state
+    3   spans.checksum
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 APPLICATION_ID = 0x54525354
 
 #: `PRAGMA user_version` of the schema below.
-VERSION = 2
+VERSION = 3
 
 #: Bits of `traces.id` below the milliseconds: up to 1,048,576 traces start in the same millisecond.
 ID_BITS = 20
@@ -144,7 +145,8 @@ CREATE TABLE spans (
     events         TEXT,                        -- [{name, time_unix_nano, attributes}]
     links          TEXT,                        -- [{trace_id, span_id, attributes}]
     inputs         TEXT,
-    outputs        TEXT
+    outputs        TEXT,
+    checksum       INTEGER                      -- crc32 of span_id to outputs as an array of MessagePack; or NULL
 ) STRICT;
 CREATE UNIQUE INDEX spans_trace ON spans (trace, span_id);
 CREATE INDEX spans_name ON spans (name, trace);

@@ -17,7 +17,13 @@ import msgspec
 
 from tracestore.errors import InvalidArgumentError
 from tracestore.redaction import clean_json, clean_plain, redact_record
-from tracestore.storage.record_rows import SPAN_FIELDS, chunks, indexed_attributes
+from tracestore.storage.record_rows import (
+    CHECKED_COLUMNS,
+    SPAN_FIELDS,
+    checksum_of,
+    chunks,
+    indexed_attributes,
+)
 from tracestore.summary.preview import request_preview, response_preview
 
 #: Traces of one transaction.
@@ -135,9 +141,13 @@ def _replace_span(
 ) -> None:
     places = [SPAN_FIELDS.index(column) for column in _CHANGED]
     assignments = ", ".join(f"{column} = ?" for column in _CHANGED)
+    stored, right = _checksums(connection, number)
     connection.execute(
         f"UPDATE spans SET {assignments} WHERE id = ?", (*(new[place] for place in places), number)
     )
+    if stored == right:  # a span that was damaged before stays one that shows
+        right = _checksums(connection, number)[1]
+        connection.execute("UPDATE spans SET checksum = ? WHERE id = ?", (right, number))
     before, after = (_index(record[SPAN_FIELDS.index("attributes")]) for record in (old, new))
     connection.executemany(
         "DELETE FROM span_attributes WHERE key = ? AND value = ? AND trace = ?",
@@ -147,6 +157,13 @@ def _replace_span(
         "INSERT OR IGNORE INTO span_attributes VALUES (?, ?, ?)",
         [(*pair, key) for pair in sorted(after - before, key=repr)],
     )
+
+
+def _checksums(connection: sqlite3.Connection, number: int) -> tuple[int | None, int]:
+    """Return the checksum that a span has, and the one that is right for what it holds."""
+    sql = f"SELECT checksum, {', '.join(CHECKED_COLUMNS)} FROM spans WHERE id = ?"
+    stored, *values = connection.execute(sql, (number,)).fetchone()
+    return stored, checksum_of(values)
 
 
 def _index(attributes: str | None) -> set[tuple[str, Any]]:
