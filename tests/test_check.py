@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import random
 import shutil
 import sqlite3
+import zlib
 
 import pytest
 
 from tests import upkeep_store
 from tests.cli_program import run, run_json
-from tests.upkeep_store import query
+from tests.upkeep_store import one, query
 from tracestore import Store
+from tracestore.errors import StoreError
+from tracestore.storage.record_rows import checksum_of
 from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding
+from tracestore.upkeep.spans_check import CHANGED
 
 TRACES = 40
+
+#: Bits that are flipped, one in each copy of the file.
+FLIPS = 400
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +137,105 @@ def test_damaged_pages_are_findings_and_the_check_goes_on(path: pathlib.Path) ->
     found = check(path)
     assert found[0].severity == DAMAGE
     assert "tags of no trace" in {finding.message for finding in found}
+
+
+def _rows(path: pathlib.Path) -> dict[str, object]:
+    """What each table's rows are, or that they can't be read."""
+    tables = ("experiments", "resources", "traces", "tags", "metadata", "spans", "assessments")
+    found: dict[str, object] = {}
+    for table in tables:
+        try:
+            found[table] = query(path, f"SELECT * FROM {table} NOT INDEXED")
+        except (sqlite3.DatabaseError, UnicodeError) as error:  # also in what SQLite says
+            found[table] = str(error)
+    return found
+
+
+def _integrity_check_finds_it(path: pathlib.Path) -> bool:
+    try:
+        return query(path, "PRAGMA integrity_check") != [("ok",)]
+    except (sqlite3.DatabaseError, UnicodeError):
+        return True
+
+
+def _check_finds_it(path: pathlib.Path) -> bool:
+    try:
+        return check(path) != []
+    except StoreError:  # it is not even opened
+        return True
+
+
+def test_nearly_every_bit_that_flips_in_a_row_is_found(path: pathlib.Path) -> None:
+    sound, rows = path.read_bytes(), _rows(path)
+    noise = random.Random(20261120)
+    changed = by_sqlite = by_check = spans = named = 0
+    for _ in range(FLIPS):
+        data = bytearray(sound)
+        data[noise.randrange(len(data))] ^= 1 << noise.randrange(8)
+        path.write_bytes(data)
+        after = _rows(path)
+        if after == rows:
+            continue
+        changed += 1
+        by_sqlite += _integrity_check_finds_it(path)
+        found = _check_finds_it(path)
+        by_check += found
+        if after["spans"] != rows["spans"]:
+            spans += 1
+            named += found
+    print(
+        f"figure: {changed} flipped bits that changed rows: `check` found {by_check},"
+        f" SQLite's own check {by_sqlite}; {spans} of them in spans: {named} found"
+    )
+    assert spans > FLIPS // 5
+    assert named == spans
+
+
+def test_a_span_with_text_that_is_none_is_named_and_the_others_are_looked_at(
+    path: pathlib.Path,
+) -> None:
+    query(path, "UPDATE spans SET inputs = CAST(x'2273656372657420ff22' AS TEXT) WHERE id = 3")
+    query(path, "UPDATE spans SET status = 'ok' WHERE id = 9")
+    [(trace_id, span_id)] = query(
+        path,
+        "SELECT trace_id, span_id FROM traces AS t JOIN spans AS s ON s.trace = t.id WHERE s.id = 3",
+    )
+
+    found = {finding.message: finding.places for finding in check(path)}
+    assert found["spans that can't be read"] == (f"trace {trace_id} span {span_id}",)
+    assert found["a span with a status that there is not"] == ("spans 9",)
+    assert "secret" not in repr(found["spans that can't be read"])
+
+
+def test_values_of_other_types_are_findings(path: pathlib.Path) -> None:
+    sql = one(path, "SELECT sql FROM sqlite_master WHERE name = 'spans'")
+    for text in (sql.replace("TEXT", "BLOB").replace("STRICT", ""), sql):
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'spans'", (text,))
+        if text != sql:
+            query(path, "UPDATE spans SET events = 5, start_time_ns = x'00' WHERE id IN (3, 9)")
+
+    found = {finding.message: finding.count for finding in check(path)}
+    assert found["spans with values of other types"] == 2
+    assert found[CHANGED] == 2
+
+
+def test_a_checksum_is_the_crc32_of_an_array_of_messagepack() -> None:
+    packed = b"\x95\xa2ab\xc0\xa0\xcd\x01\x00\xa2\xc3\xa9"
+    assert checksum_of(("ab", None, "", 256, "é")) == zlib.crc32(packed)
+    assert checksum_of(("x" * 100_000,)) == zlib.crc32(
+        b"\xdb\x00\x01\x86\xa0".join((b"\x91", b"x" * 100_000))
+    )
+
+
+def test_a_span_that_is_written_again_gets_a_checksum_again(path: pathlib.Path) -> None:
+    query(path, "UPDATE spans SET outputs = '1' WHERE name = 'generate'")
+    with Store(path, read_only=True) as store:
+        [finding] = [finding for finding in store.check() if finding.message == CHANGED]
+    assert finding.count == TRACES
+    upkeep_store.make(path, TRACES)
+    assert CHANGED not in {finding.message for finding in check(path)}
 
 
 def test_findings_say_how_often_and_some_of_where(path: pathlib.Path) -> None:

@@ -16,11 +16,13 @@ import pytest
 
 import tracestore
 from tests.guides.running import recording_into
+from tests.upkeep_store import one, query
 from tracestore import redaction
 from tracestore.entities import Feedback
 from tracestore.redaction import clean_json, clean_plain, is_secret_name, may_hold_secret
 from tracestore.runtime import runtime
 from tracestore.store import Store
+from tracestore.upkeep.spans_check import CHANGED
 
 #: Made up, in the shapes of the real ones.
 SECRETS = {
@@ -240,6 +242,7 @@ def test_stored_secrets_are_wiped_from_the_bytes_of_the_file(recording: Store) -
         for path in pathlib.Path(recording.path).parent.glob("*"):
             if path.is_file():
                 assert text.encode() not in path.read_bytes(), path
+    assert recording.check() == []  # the checksums are of what is there now
     with pytest.raises(tracestore.TracestoreError, match="can't be read"):
         recording.redact(patterns=["("])
 
@@ -280,3 +283,18 @@ def test_tags_that_another_thread_sets_meanwhile_are_copied_whole() -> None:
         stop.set()
         thread.join()
         sys.setswitchinterval(switch_s)
+
+
+def test_redaction_does_not_hide_that_a_span_was_damaged(recording: Store) -> None:
+    runtime.configure(redact=False)
+    for name in ("damaged", "older"):
+        with tracestore.start_span(name) as span:
+            span.set_inputs({"email": "ada@example.org", "n": 1})
+    recording.flush()
+    query(recording.path, "UPDATE spans SET end_time_ns = end_time_ns + 1 WHERE name = 'damaged'")
+    query(recording.path, "UPDATE spans SET checksum = NULL WHERE name = 'older'")
+
+    assert recording.redact(names=["email"]).changed == 2
+    [finding] = recording.check()
+    assert (finding.message, finding.count) == (CHANGED, 1)
+    assert one(recording.path, "SELECT checksum FROM spans WHERE name = 'older'") is None

@@ -1161,8 +1161,9 @@ class Store:
         """Return what is wrong with the file, the worst first; an empty list where nothing is.
 
         SQLite's own check of pages and indexes, and then every rule of a store: rows that belong to nothing,
-        JSON that is none, attributes and text that their indexes don't have. Reads everything, about 25 MB a
-        second, in short steps: programs go on recording.
+        JSON that is none, attributes and text that their indexes don't have, spans that don't match their
+        checksum. Spans from before schema version 3 have none. Reads everything, about 25 MB a second, in short
+        steps: programs go on recording.
 
         Args:
             progress: Called as progress(phase, done, total).
@@ -1486,7 +1487,8 @@ def repair(
     """Save what a damaged file still holds into a new file, and say what was lost.
 
     Every page is read, whether or not SQLite still finds it, with what the WAL holds; what a table lost is taken
-    from its indexes where they have it. The damaged file is only read. About 10 MB a second. Close what else uses
+    from its indexes where they have it. Spans that were changed by the damage and could be read are saved and named
+    (`changed_spans`). The damaged file is only read. About 10 MB a second. Close what else uses
     the file before: this reads past SQLite's locks.
 
     Args:

@@ -29,6 +29,17 @@ def repair(target: str, as_json: bool, path: str) -> None:
         click.echo(visible_line(_sentence(done)))
 
 
+#: Spans that are named; --json has all.
+_MOST_NAMED = 5
+
+
+def _changed(spans: list[str]) -> str:
+    if not spans:
+        return ""
+    more = "; …" * (len(spans) > _MOST_NAMED)
+    return f"; not as recorded: {count_text(len(spans), 'span')} ({'; '.join(spans[:_MOST_NAMED])}{more})"
+
+
 def _sentence(done: Repaired) -> str:
     saved = ", ".join(
         count_text(number, noun)
@@ -45,4 +56,5 @@ def _sentence(done: Repaired) -> str:
     return (
         f"{done.path}: {saved} saved; lost: {', '.join(lost) or 'nothing that is known of'}; {pages}"
         + restored * bool(done.restored_traces)
+        + _changed(done.changed_spans)
     )

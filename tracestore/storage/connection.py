@@ -332,6 +332,8 @@ def translated_errors(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, path) from error
+    except UnicodeDecodeError as error:  # sqlite3 reading what SQLite says of a damaged schema
+        raise DamagedFileError(f"{path} is damaged: text in it that is none") from error
     except OSError as error:
         raise StoreError(f"{path} can't be opened: {error.strerror or error}") from error
 

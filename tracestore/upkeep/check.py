@@ -39,7 +39,7 @@ def check(file: File, progress: Progress) -> list[Finding]:
         progress("check", number, len(parts))
         try:
             part()
-        except (sqlite3.DatabaseError, DamagedFileError) as error:
+        except (sqlite3.DatabaseError, DamagedFileError, UnicodeError) as error:
             findings.add(DAMAGE, f"{name} that can't be read", str(error))
     progress("check", len(parts), len(parts))
     return findings.all()
@@ -89,6 +89,6 @@ def _check_json(file: File, findings: Findings) -> None:
             for place, text in connection.execute(sql):
                 try:
                     msgspec.json.decode(text)
-                except (msgspec.DecodeError, RecursionError, UnicodeError):
+                except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError):
                     message = f"{table}.{column} that is no JSON"
                     findings.add(ERROR, message, f"{table} {place}")

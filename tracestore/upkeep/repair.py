@@ -2,7 +2,7 @@
 
 Every page is looked at, whether or not a tree still leads to it. What a table lost is taken from its indexes where
 they have it: tags and metadata whole, of a trace all that is searched by. Invariant: the damaged file is only read;
-the new one is sound, and what is in it stood in the old one.
+the new one is sound, and what is in it stood in the old one, spans with their checksums.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tracestore.summary.preview import request_preview, response_preview
 from tracestore.upkeep.copies import index_all
 from tracestore.upkeep.file import Progress
 from tracestore.upkeep.new_file import new_file
+from tracestore.upkeep.spans_check import changed_spans
 from tracestore.upkeep.sqlite_pages import Pages, open_pages
 from tracestore.upkeep.sqlite_rows import Trees
 from tracestore.upkeep.transfer import ASSESSMENT_JSON, SPAN_JSON, is_json
@@ -98,6 +99,8 @@ class Repaired(msgspec.Struct, frozen=True):
         lost: Rows that the damaged file must have had and that could not be read, by table; at least so many.
         lost_values: Payloads and the like that could not be read, in rows that could.
         damaged_pages: Pages that nothing, or not everything, could be read from.
+        changed_spans: Spans of these that don't match their checksum, as "trace … span …": something in them, or the
+            checksum, is not what was recorded. They keep it, so `check` of the new file names them too.
     """
 
     path: str
@@ -108,6 +111,7 @@ class Repaired(msgspec.Struct, frozen=True):
     lost: dict[str, int]
     lost_values: int
     damaged_pages: int
+    changed_spans: list[str]
 
 
 def repair(
@@ -176,6 +180,7 @@ class _Rescue:
             lost={table: count for table, count in lost.items() if count},
             lost_values=self._lost_values,
             damaged_pages=len(damaged),
+            changed_spans=list(changed_spans(self._target)),
         )
 
     def _counts(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Every span looked at: its JSON, its times, its attributes in the attribute index, its text in the text index.
+"""Every span looked at: its checksum, its JSON, its times, its attributes in the attribute index, its text in the text index.
 
 Reads in short steps, so that a long check pins no snapshot. Knows rows, no store.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from tracestore.readable import readable
-from tracestore.storage.record_rows import indexed_attributes
+from tracestore.storage.record_rows import CHECKED_COLUMNS, checksum_of, indexed_attributes
 from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK
 from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.findings import DAMAGE, ERROR, Findings
@@ -24,10 +24,18 @@ _STEP_SPANS = 256
 #: Blocks of the text index that are looked at, evenly spread; each costs about 1 ms.
 _MOST_BLOCKS = 1_000
 
+#: What a span is that does not match its checksum.
+CHANGED = "spans that are not as they were recorded"
+
 _COLUMNS = ("attributes", "events", "links", "inputs", "outputs")
-_NEXT = f"""
-SELECT s.id, s.trace, s.parent_id, s.status, s.start_time_ns, s.end_time_ns, {", ".join(_COLUMNS)}
-FROM spans AS s WHERE s.id > ? ORDER BY s.id LIMIT {_STEP_SPANS}"""
+_SPAN = f"SELECT id, trace, checksum, {', '.join(CHECKED_COLUMNS)} FROM spans"
+_NEXT = f"{_SPAN} WHERE id > ? ORDER BY id LIMIT {_STEP_SPANS}"
+
+_PARENT, _STATUS, _START, _END = (
+    CHECKED_COLUMNS.index(column)
+    for column in ("parent_id", "status", "start_time_ns", "end_time_ns")
+)
+_PAYLOAD = [CHECKED_COLUMNS.index(column) for column in _COLUMNS]
 
 _TYPES = {
     "attributes": dict[str, Any],
@@ -48,35 +56,97 @@ def check_spans(file: File, findings: Findings, progress: Progress) -> None:
     done = last = 0
     while True:
         with file.reading() as connection:
-            rows = _next_rows(connection, last, findings)
+            rows, following = _next_rows(connection, last, findings)
             for row in rows:
                 _check_span(connection, row, findings)
-        if not rows:
+        if following == last:
             return
-        last = rows[-1][0]
+        last = following
         done += len(rows)
         progress("spans", done, max(done, total))
 
 
 def _next_rows(
     connection: sqlite3.Connection, last: int, findings: Findings
-) -> Sequence[tuple[Any, ...]]:
+) -> tuple[Sequence[tuple[Any, ...]], int]:
+    """Return the next spans that can be read, and the last one that was looked at."""
     try:
-        return connection.execute(_NEXT, (last,)).fetchall()
+        rows = connection.execute(_NEXT, (last,)).fetchall()
+    except sqlite3.DatabaseError:
+        return _readable_rows(connection, last, findings)
+    return rows, rows[-1][0] if rows else last
+
+
+def _readable_rows(
+    connection: sqlite3.Connection, last: int, findings: Findings
+) -> tuple[Sequence[tuple[Any, ...]], int]:
+    """Look at the next spans one at a time: a text that is none, after one bit, ends the reading of many.
+
+    What SQLite says of it is not passed on: it quotes the text.
+    """
+    sql = "SELECT id FROM spans WHERE id > ? ORDER BY id LIMIT ?"
+    try:
+        keys = [key for (key,) in connection.execute(sql, (last, _STEP_SPANS)).fetchall()]
     except sqlite3.DatabaseError as error:
         findings.add(DAMAGE, "spans that can't be read", f"after span {last}: {error}")
-        return ()
+        return (), last
+    rows: list[tuple[Any, ...]] = []
+    for key in keys:
+        try:
+            rows += connection.execute(f"{_SPAN} WHERE id = ?", (key,)).fetchall()
+        except sqlite3.DatabaseError:
+            findings.add(DAMAGE, "spans that can't be read", _name(connection, key))
+    return rows, keys[-1] if keys else last
+
+
+def _name(connection: sqlite3.Connection, key: int) -> str:
+    """Return a span's ids as users know them, or its key where they can't be read."""
+    sql = "SELECT t.trace_id, s.span_id FROM spans AS s JOIN traces AS t ON t.id = s.trace WHERE s.id = ?"
+    with contextlib.suppress(sqlite3.DatabaseError):
+        for trace_id, span_id in connection.execute(sql, (key,)).fetchall():
+            return f"trace {trace_id} span {span_id}"
+    return f"spans {key}"
+
+
+def changed_spans(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield the names of the spans that don't match their checksum."""
+    sql = f"{_SPAN} WHERE checksum IS NOT NULL"
+    for key, _, checksum, *values in connection.execute(sql):
+        if checksum_of(values) != checksum:
+            yield _name(connection, key)
 
 
 def _check_span(connection: sqlite3.Connection, row: tuple[Any, ...], findings: Findings) -> None:
-    key, trace, parent_id, status, start_ns, end_ns, *payload = row
+    key, trace, checksum, *values = row
+    if checksum is not None and checksum_of(values) != checksum:
+        findings.add(ERROR, CHANGED, _name(connection, key))
+    if not _is_typed(values):
+        findings.add(DAMAGE, "spans with values of other types", _name(connection, key))
+        return
+    _check_times(key, trace, values, findings)
+    _check_payload(connection, key, trace, [values[place] for place in _PAYLOAD], findings)
+
+
+def _check_times(key: int, trace: int, values: Sequence[Any], findings: Findings) -> None:
     place = f"spans {key}"
+    parent_id, status = values[_PARENT], values[_STATUS]
+    start_ns, end_ns = values[_START], values[_END]
     if end_ns is not None and end_ns < start_ns:
         findings.add(ERROR, "a span that ends before it starts", place)
     if status not in ("OK", "ERROR", "UNSET"):
         findings.add(ERROR, "a span with a status that there is not", place)
     if parent_id is None and start_ns // 1_000_000 < trace >> ID_BITS:
         findings.add(ERROR, "a trace's key says a later time than its root span", place)
+
+
+def _check_payload(
+    connection: sqlite3.Connection,
+    key: int,
+    trace: int,
+    payload: Sequence[str | None],
+    findings: Findings,
+) -> None:
+    place = f"spans {key}"
     attributes: Any = None
     for column, text, decode in zip(_COLUMNS, payload, _DECODERS, strict=True):
         if text is None:
@@ -90,6 +160,14 @@ def _check_span(connection: sqlite3.Connection, row: tuple[Any, ...], findings: 
             attributes = value
     if attributes is not None:
         _check_index(connection, trace, attributes, findings, place)
+
+
+def _is_typed(values: Sequence[Any]) -> bool:
+    """Whether the values are of their columns' types: one bit makes a number of a text, and STRICT does not see it."""
+    return isinstance(values[_START], int) and all(
+        value is None or isinstance(value, int if place in (_START, _END) else str)
+        for place, value in enumerate(values)
+    )
 
 
 def _check_index(
@@ -159,6 +237,8 @@ def _check_blocks(file: File, indexed_to: int, findings: Findings, progress: Pro
 def _check_block(connection: sqlite3.Connection, block: int, findings: Findings) -> None:
     first = block * SPANS_PER_BLOCK
     for key, *texts in connection.execute(_BLOCK, (first, first + SPANS_PER_BLOCK)).fetchall():
+        if not all(text is None or isinstance(text, str) for text in texts):
+            continue  # the check of the spans says so
         wanted = " ".join(_trigrams(readable(*texts).casefold()))
         if wanted and connection.execute(_FIND, (wanted, block)).fetchone() is None:
             findings.add(ERROR, "text that is not in the text index", f"spans {key}")
