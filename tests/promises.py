@@ -118,8 +118,10 @@ PROMISES = (
     ),
     Promise(
         "bit rot, a file that was cut off",
-        "what stood there: `check` names what shows, `repair` saves the rest into a new file",
+        "what stood there: `check` names spans that are not as recorded, `repair` saves the rest into a new file",
         (
+            "test_check.py::test_nearly_every_bit_that_flips_in_a_row_is_found",
+            "test_repair.py::test_spans_that_bit_rot_changed_are_saved_and_named_ever_after",
             "test_repair.py::test_what_stood_on_other_pages_is_saved_and_the_rest_is_counted",
             "test_repair.py::test_a_file_that_was_cut_off_keeps_its_beginning",
             "test_check.py::test_damaged_pages_are_findings_and_the_check_goes_on",
