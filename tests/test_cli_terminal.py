@@ -119,6 +119,13 @@ def test_no_line_is_wider_than_the_terminal(
         assert max(cell_len(line) for line in shown.splitlines()) <= columns
 
 
+def test_a_long_name_leaves_the_figures_whole(hostile: str) -> None:
+    asked = ("metrics", "count", "error_rate", "tokens_total", "--by", "name", "--db", hostile)
+    heads, row = without_colours(show_in_terminal(*asked, columns=60)).splitlines()
+    assert heads.split() == ["name", "count", "error_rate", "tokens_total"]
+    assert re.search(r"… +1 +100\.0 % +-$", row.rstrip())
+
+
 @pytest.mark.parametrize("columns", [60, 100, 200])
 def test_rows_stay_on_one_line(demo: str, columns: int) -> None:
     shown = show_in_terminal("search", "--db", demo, columns=columns)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -59,16 +60,34 @@ def show(console: Console, answer: Answer) -> None:
         console.print(safe_block(answer.to_text()), soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    rows = [answer.shown(row) for row in answer.tuples()[:MAX_SHOWN_ROWS]]
+    widest = _widest_key(answer, rows, console.width)
     for column in answer.columns:
         justify: Literal["left", "right"] = "left" if column.is_key else "right"
-        table.add_column(safe(column.name), no_wrap=True, overflow="ellipsis", justify=justify)
-    for row in answer.tuples()[:MAX_SHOWN_ROWS]:
-        table.add_row(*map(safe, answer.shown(row)))
+        table.add_column(
+            safe(column.name),
+            no_wrap=True,
+            overflow="ellipsis",
+            justify=justify,
+            max_width=widest if column.is_key else None,
+        )
+    for row in rows:
+        table.add_row(*map(safe, row))
     console.print(table)
     if len(answer) > MAX_SHOWN_ROWS:
         console.print(dim(f"… and {len(answer) - MAX_SHOWN_ROWS:,} more rows"))
     for note in answer.notes:
         console.print(dim(note))
+
+
+def _widest_key(answer: Answer, rows: Sequence[Sequence[str]], width: int) -> int:
+    """Return how wide a name may be so that every figure is whole: a figure cut short is another figure."""
+    keys = [column.is_key for column in answer.columns]
+    texts = zip([column.name for column in answer.columns], *rows, strict=True)
+    figures = sum(
+        max(map(cell_len, cells)) for cells, is_key in zip(texts, keys, strict=True) if not is_key
+    )
+    return max(8, (width - figures - len(keys)) // max(1, sum(keys)))
 
 
 @click.command(
