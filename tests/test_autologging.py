@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,10 +107,15 @@ def test_a_stream_that_is_left_leaves_nothing_current(recording: Store, url: str
 
 def test_off_means_off(recording: Store, url: str) -> None:
     anthropic: Any = importlib.import_module("anthropic")
-    before = anthropic.resources.messages.Messages.create
+    messages = anthropic.resources.messages
+    kinds = (messages.Messages, messages.AsyncMessages)
+    before = [vars(kind)[name] for kind in kinds for name in ("create", "stream")]
+    assert {type(function) for function in before} == {types.FunctionType}  # nobody left a wrapper
     tracestore.anthropic.autolog()
-    assert anthropic.resources.messages.Messages.create is not before
+    assert messages.Messages.create is not before[0]
     tracestore.anthropic.autolog(disable=True)
+    after = [vars(kind)[name] for kind in kinds for name in ("create", "stream")]
+    assert all(one is other for one, other in zip(after, before, strict=True))
     with anthropic.Anthropic(base_url=url, api_key=API_KEY) as client:
         client.messages.create(
             model="c", max_tokens=1, messages=[{"role": "user", "content": "why"}]
