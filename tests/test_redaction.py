@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+import click.testing
 import hypothesis
 import hypothesis.strategies as st
 import pytest
@@ -17,7 +18,7 @@ import pytest
 import tracestore
 from tests.guides.running import recording_into
 from tests.upkeep_store import one, query
-from tracestore import redaction
+from tracestore import cli, redaction
 from tracestore.entities import Feedback
 from tracestore.redaction import clean_json, clean_plain, is_secret_name, may_hold_secret
 from tracestore.runtime import runtime
@@ -298,3 +299,16 @@ def test_redaction_does_not_hide_that_a_span_was_damaged(recording: Store) -> No
     [finding] = recording.check()
     assert (finding.message, finding.count) == (CHANGED, 1)
     assert one(recording.path, "SELECT checksum FROM spans WHERE name = 'older'") is None
+
+
+def test_the_command_asks_before_it_replaces(recording: Store) -> None:
+    with tracestore.start_span("call") as span:
+        span.set_inputs("card 1234123412341234")
+    tracestore.flush()
+    command = ["redact", "--pattern", "[0-9]{16}", "--db", recording.path]
+
+    refused = click.testing.CliRunner().invoke(cli.main, command)
+    assert (refused.exit_code, "nobody to ask" in refused.output) == (2, True)
+    assert "1234123412341234" in str(recording.search_traces()[0].to_dict())
+    assert click.testing.CliRunner().invoke(cli.main, [*command, "--yes"]).exit_code == 0
+    assert "1234123412341234" not in str(recording.search_traces()[0].to_dict())

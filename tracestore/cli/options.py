@@ -7,6 +7,7 @@ only look open it read-only.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -49,6 +50,18 @@ def experiment_option(function: F) -> F:
     return click.option(
         "--experiment", metavar="NAME|ID", help="Only traces of this experiment. Default: all."
     )(function)
+
+
+def yes_option(function: F) -> F:
+    """Give a command `--yes`, for what can't be taken back."""
+    return click.option("-y", "--yes", is_flag=True, help="Don't ask.")(function)
+
+
+def ask(question: str) -> None:
+    """Ask a person, and end the command where the answer is no or nobody is there."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask: pass --yes to go on without being asked")
+    click.confirm(question, abort=True, err=True)
 
 
 def examples(*lines: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,7 +12,6 @@ from tracestore.cli import options, progress, streams
 from tracestore.display.escape import visible_line
 from tracestore.display.units import count_text, duration_text, size_text
 from tracestore.upkeep.limits import Limits
-from tracestore.upkeep.prune import Pruned
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +39,7 @@ def _limit_options(function: F) -> F:
 )
 @_limit_options
 @click.option("-n", "--dry-run", is_flag=True, help="Change nothing, say what would go.")
-@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@options.yes_option
 @options.json_option
 @options.db_option
 def prune(dry_run: bool, yes: bool, as_json: bool, path: str, **limits: Any) -> None:
@@ -57,7 +55,8 @@ def prune(dry_run: bool, yes: bool, as_json: bool, path: str, **limits: Any) -> 
         )
     with options.open_store(path, for_writing=True) as store:
         if not dry_run and not yes:
-            _ask(store.prune(**limits, dry_run=True))
+            planned = store.prune(**limits, dry_run=True)
+            options.ask(f"Delete {count_text(planned.traces, 'trace')} for good?")
         with progress.bar() as show:
             done = store.prune(**limits, dry_run=dry_run, progress=show)
     if as_json:
@@ -69,12 +68,6 @@ def prune(dry_run: bool, yes: bool, as_json: bool, path: str, **limits: Any) -> 
         f"{count_text(done.traces, 'trace')} {would}, {about}{size_text(done.freed_bytes)};"
         f" the file has {about}{size_text(done.size_bytes)}"
     )
-
-
-def _ask(would: Pruned) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is nobody to ask: pass --yes to delete without being asked")
-    click.confirm(f"Delete {count_text(would.traces, 'trace')} for good?", abort=True, err=True)
 
 
 @click.command(

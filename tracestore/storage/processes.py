@@ -8,6 +8,7 @@ time to write what is queued. Knows no SQL; registered once a process, at import
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import weakref
@@ -30,6 +31,8 @@ class Living(Protocol):
         """After a fork, in the child: what the parent had queued is the parent's."""
 
 
+log = logging.getLogger("tracestore")
+
 #: Every store of this process.
 stores: weakref.WeakSet[Living] = weakref.WeakSet()
 
@@ -41,9 +44,12 @@ _finalized_process: int | None = None
 
 
 def close_all() -> None:
-    """Close every store within EXIT_TIMEOUT_S each."""
+    """Close every store within EXIT_TIMEOUT_S each; one that can't be closed keeps no other from it."""
     for store in list(stores):
-        store.close(EXIT_TIMEOUT_S)
+        try:
+            store.close(EXIT_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - the others have something to write too
+            log.warning("%r could not be closed: %s", store, error)
 
 
 def close_with_process_pool() -> None:
