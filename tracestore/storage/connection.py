@@ -219,6 +219,10 @@ def make_directory(path: str) -> None:
 
 
 def _create_file(path: str) -> None:
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - paths as text
+        raise ForeignFileError(
+            f"{path} is a link to a file that is not there; no store is made through it. Name the file itself"
+        )
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, flags, 0o600))
