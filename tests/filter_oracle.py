@@ -455,7 +455,8 @@ def _milliseconds(value: ast.Value) -> Fraction:
     if isinstance(value, ast.Duration):
         return Fraction(str(value.amount)) * _UNIT_MS[value.unit]
     if isinstance(value, ast.Text) and _spelled(value.value) is None:
-        moment = dt.datetime.fromisoformat(value.value.replace("Z", "+00:00"))
+        decimals = re.sub(r"\.(\d{1,6})", lambda found: f".{found[1]:0<6}", value.value)  # for 3.10
+        moment = dt.datetime.fromisoformat(decimals.replace("Z", "+00:00"))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.timezone.utc)
         since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

@@ -86,7 +86,7 @@ def test_script_and_commit_are_recorded_by_themselves(tmp_path: pathlib.Path) ->
 
     run_apart("guide_000_context", variables=environment(path), directory=tmp_path)
 
-    (trace,) = Store(path, read_only=True).search_traces()
+    (trace,) = Store(path).search_traces()
     assert trace.info.trace_metadata["mlflow.source.name"] == str(program("guide_000_context"))
     assert trace.info.trace_metadata["mlflow.source.type"] == "LOCAL"
     assert trace.info.trace_metadata["mlflow.source.git.commit"] == commit
@@ -97,7 +97,7 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: pathlib.Path) -> None:
 
     run_apart("guide_000_context", variables=environment(path), directory=tmp_path)
 
-    (trace,) = Store(path, read_only=True).search_traces()
+    (trace,) = Store(path).search_traces()
     assert "mlflow.source.git.commit" not in trace.info.trace_metadata
 
 

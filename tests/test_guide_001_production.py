@@ -30,7 +30,7 @@ def test_a_request_is_recorded_with_its_context(tmp_path: pathlib.Path) -> None:
         said = chat(url, "What is my account balance?", JANE)
 
     assert said == {"response": "Processed message: 'What is my account balance?'"}
-    (trace,) = Store(path, read_only=True).search_traces()
+    (trace,) = Store(path).search_traces()
     info = trace.info
     assert info.client_request_id == "req-abc-123-xyz-789"
     expected = {
@@ -55,7 +55,7 @@ def test_requests_without_headers_are_recorded_too(tmp_path: pathlib.Path) -> No
     with serving("guide_001_chat", variables(path)) as url:
         chat(url, "anonymous")
 
-    (info,) = [trace.info for trace in Store(path, read_only=True).search_traces()]
+    (info,) = [trace.info for trace in Store(path).search_traces()]
     assert info.client_request_id is None
     assert "mlflow.trace.session" not in info.trace_metadata
     assert "mlflow.trace.user" not in info.trace_metadata
@@ -69,7 +69,7 @@ def test_requests_at_once_keep_their_own_context(tmp_path: pathlib.Path) -> None
     with serving("guide_001_chat", variables(path)) as url:
         chat_at_once(url, 50)
 
-    store = Store(path, read_only=True)
+    store = Store(path)
     assert store.count_traces() == 50
     for number in range(50):
         (trace,) = store.search_traces(f"attributes.client_request_id = 'req-{number}'")
@@ -99,7 +99,7 @@ def test_feedback_reaches_the_trace_of_its_request(tmp_path: pathlib.Path) -> No
         said = eventually(send, lambda answer: isinstance(answer, dict))
         assert judge(feedback_url, "no such request", True)[1] == 500
 
-    store = Store(path, read_only=True)
+    store = Store(path)
     (trace,) = store.search_traces("feedback.response_is_correct = 'true'")
     (feedback,) = trace.info.assessments
     assert trace.info.client_request_id == JANE["X-Request-ID"]

@@ -60,7 +60,7 @@ def test_checkout_and_model_are_recorded_by_themselves(tmp_path: pathlib.Path) -
 
     run_apart("guide_002_custom", variables=settings, directory=inner)
 
-    found = Store(path, read_only=True).search_traces()[0].info.trace_metadata
+    found = Store(path).search_traces()[0].info.trace_metadata
     assert found["mlflow.source.git.branch"] == "feature/search"
     assert found["mlflow.source.git.repoURL"] == "https://example.com/shop.git"
     assert len(found["mlflow.source.git.commit"]) == 40
@@ -74,7 +74,7 @@ def test_the_service_records_its_deployment(tmp_path: pathlib.Path) -> None:
     with serving("guide_002_chat", settings) as url:
         chat(url, "What is my account balance?", JANE)
 
-    (trace,) = Store(path, read_only=True).search_traces(
+    (trace,) = Store(path).search_traces(
         f"attributes.client_request_id = '{JANE['X-Request-ID']}' AND "
         f"tags.`mlflow.trace.user` = '{JANE['X-User-ID']}' AND "
         f"metadata.`mlflow.trace.session` = '{JANE['X-Session-ID']}' AND "

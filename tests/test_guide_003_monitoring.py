@@ -40,7 +40,7 @@ def test_settings_come_from_variables(tmp_path: pathlib.Path) -> None:
     done = run_apart("guide_003_app", "3", variables=settings)
 
     assert (done.stdout, done.stderr) == ("", "")
-    store = Store(path, read_only=True)
+    store = Store(path)
     experiment = store.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     traces = store.search_traces(
@@ -62,7 +62,7 @@ os._exit(0)  # nothing more is written after this
 
     subprocess.run([sys.executable, "-c", child], env=settings, check=True, timeout=DEADLINE_S)
 
-    assert Store(path, read_only=True).count_traces("name = 'work'") == 1
+    assert Store(path).count_traces("name = 'work'") == 1
 
 
 def test_a_small_queue_loses_nothing(tmp_path: pathlib.Path) -> None:
@@ -71,7 +71,7 @@ def test_a_small_queue_loses_nothing(tmp_path: pathlib.Path) -> None:
 
     run_apart("guide_003_app", "50", variables=settings)
 
-    assert Store(path, read_only=True).count_traces() == 50
+    assert Store(path).count_traces() == 50
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_bad_value_is_named_and_nothing_is_lost(tmp_path: pathlib.Path) -> Non
     done = run_apart("guide_003_app", variables=settings)
 
     assert "MLFLOW_TRACE_SAMPLING_RATIO='ten percent' is ignored" in done.stderr
-    assert Store(path, read_only=True).count_traces() == 1
+    assert Store(path).count_traces() == 1
 
 
 @pytest.mark.parametrize("uri", ["http://your-mlflow-server:5000", ""])
@@ -129,7 +129,7 @@ def test_requests_are_recorded_with_context_as_tags(tmp_path: pathlib.Path) -> N
         chat(url, "anonymous")
         chat_at_once(url, 50)
 
-    store = Store(path, read_only=True)
+    store = Store(path)
     (trace,) = store.search_traces(f"attributes.client_request_id = '{JANE['X-Request-ID']}'")
     assert trace.info.tags == {
         "mlflow.traceName": "handle_chat",

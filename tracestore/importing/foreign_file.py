@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import sqlite3
 import urllib.parse
 
@@ -38,9 +39,16 @@ def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[0] for row in connection.execute(sql, (table,))}
 
 
+_DECIMALS = re.compile(r"\.(\d{1,6})\d{0,12}", re.ASCII)
+
+
 def nanoseconds(text: str) -> int:
     """Return a moment in ISO 8601 as nanoseconds since 1970; one without a zone is UTC."""
-    moment = dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    # Python 3.10 reads three or six decimals and no Z.
+    plain = _DECIMALS.sub(
+        lambda found: f".{found[1]:0<6}", str(text).replace("Z", "+00:00"), count=1
+    )
+    moment = dt.datetime.fromisoformat(plain)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
