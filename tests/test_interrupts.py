@@ -37,8 +37,10 @@ with tracestore.start_span("before") as span:  # imports done: an interrupt woul
     pass
 tracestore.log_feedback(trace_id=span.trace_id, name="good", value=True)
 tracestore.search_traces(return_type="list")
-threading.Thread(target=storm, daemon=True).start()
+begin = threading.Event()
+threading.Thread(target=lambda: begin.wait() and storm(), daemon=True).start()
 number = 0
+begin.set()  # now: an interrupt while the thread starts is none of ours
 while storming:
     try:
         number += 1

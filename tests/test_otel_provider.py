@@ -437,3 +437,15 @@ def test_nothing_of_a_hostile_attribute_breaks_the_program(
         pass
     assert time.monotonic() - started < 5
     assert only_trace(recording).info.state == "OK"
+
+
+def test_what_outlives_its_root_is_a_late_child_here_too(tracer: trace.Tracer) -> None:
+    with tracestore.start_span("root") as root:
+        later = contextvars.copy_context()
+
+    def late() -> str:
+        with tracestore.start_span("late") as span:
+            return span.trace_id
+
+    assert tracer
+    assert later.run(late) == root.trace_id

@@ -31,10 +31,14 @@ def find(here: LiveSpan | NoOpSpan | None) -> LiveSpan | NoOpSpan | None:
 def open_above(
     span: LiveSpan | NoOpSpan | None,
 ) -> LiveSpan | NoOpSpan | None:
-    """Return the span, or the first one above it that has not ended."""
-    while isinstance(span, LiveSpan) and span.end_time_ns is not None:
-        span = span.parent
-    return span
+    """Return the span, or the first one above it that has not ended; the span itself where all have.
+
+    A task that outlives its root is a late child of it, as without OpenTelemetry.
+    """
+    above = span
+    while isinstance(above, LiveSpan) and above.end_time_ns is not None:
+        above = above.parent
+    return above or span
 
 
 def live_of(span: trace_api.Span) -> LiveSpan | NoOpSpan | None:
