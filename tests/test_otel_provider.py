@@ -439,7 +439,8 @@ def test_nothing_of_a_hostile_attribute_breaks_the_program(
     assert only_trace(recording).info.state == "OK"
 
 
-def test_what_outlives_its_root_is_a_late_child_here_too(tracer: trace.Tracer) -> None:
+@pytest.mark.usefixtures("tracer")
+def test_what_outlives_its_root_is_a_late_child_here_too() -> None:
     with tracestore.start_span("root") as root:
         later = contextvars.copy_context()
 
@@ -447,5 +448,4 @@ def test_what_outlives_its_root_is_a_late_child_here_too(tracer: trace.Tracer) -
         with tracestore.start_span("late") as span:
             return span.trace_id
 
-    assert tracer
     assert later.run(late) == root.trace_id

@@ -18,27 +18,23 @@ mirrors: dict[tuple[int, int], LiveSpan | NoOpSpan] = {}
 
 def find(here: LiveSpan | NoOpSpan | None) -> LiveSpan | NoOpSpan | None:
     """Return the innermost span, where `here` is that of this package's own context."""
-    here = open_above(here)
+    running = open_above(here)
     there = trace_api.get_current_span()
-    if there is trace_api.INVALID_SPAN:
-        return here
-    live = live_of(there)
-    if live is None or here is None:
-        return here or live
-    return inner(here, live)
+    live = None if there is trace_api.INVALID_SPAN else live_of(there)
+    if live is None:
+        return (
+            running or here
+        )  # what outlives its root is a late child of it, as without OpenTelemetry
+    return live if running is None else inner(running, live)
 
 
 def open_above(
     span: LiveSpan | NoOpSpan | None,
 ) -> LiveSpan | NoOpSpan | None:
-    """Return the span, or the first one above it that has not ended; the span itself where all have.
-
-    A task that outlives its root is a late child of it, as without OpenTelemetry.
-    """
-    above = span
-    while isinstance(above, LiveSpan) and above.end_time_ns is not None:
-        above = above.parent
-    return above or span
+    """Return the span, or the first one above it that has not ended."""
+    while isinstance(span, LiveSpan) and span.end_time_ns is not None:
+        span = span.parent
+    return span
 
 
 def live_of(span: trace_api.Span) -> LiveSpan | NoOpSpan | None:
