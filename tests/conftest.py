@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,3 +32,11 @@ def recording(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         runtime.reset()
     assert left_current is None
     assert left_open == {}
+
+
+@pytest.fixture(autouse=True)
+def _no_global_tracer_provider() -> Iterator[None]:
+    """A global tracer provider can't be unset, and FastAPI and `anthropic` make spans for it unasked."""
+    yield
+    api = sys.modules.get("opentelemetry.trace")
+    assert api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import ast
-import doctest
-import importlib
 import inspect
+import json
 import pathlib
-import pkgutil
 import subprocess
 import sys
-import types
-from typing import Any
 
 import pytest
 
 import tracestore
-from tracestore.runtime import runtime
-from tracestore.store import Store
-
-ROOT = pathlib.Path(tracestore.__file__).parent
-
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages([str(ROOT)], "tracestore.")
-    if not module.name.endswith("__main__")
-)
+from tests.examples import MODULES, ROOT, Outcome
+from tests.guides.running import environment
 
 #: Functions that do something; each shows how.
 VERBS = sorted(name for name in tracestore.__all__ if inspect.isfunction(getattr(tracestore, name)))
@@ -120,30 +108,27 @@ def test_every_verb_shows_an_example(name: str) -> None:
     assert ">>>" in (inspect.getdoc(getattr(tracestore, name)) or "")
 
 
-def _examples(module: types.ModuleType) -> list[doctest.DocTest]:
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    return [test for test in finder.find(module) if test.examples]
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What `python -m tests.examples` found."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "tests.examples"],
+        env=environment(tmp_path_factory.mktemp("examples") / "traces.db"),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    ).stdout
+    return {row["module"]: Outcome(**row) for row in map(json.loads, printed.splitlines())}
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(
-    recording: Store, name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    module: Any = importlib.import_module(name)
-    for number, test in enumerate(_examples(module)):
-        runtime.reset()
-        runtime.configure(path=str(tmp_path / f"{number}.db"))
-        test.globs |= {"tracestore": tracestore, "path": str(tmp_path / "example.db")}
-        output: list[str] = []
-        doctest.DocTestRunner().run(test, out=output.append)
-        assert output == [], f"{test.name}: {''.join(output)}"
-    assert recording.path
+def test_examples_run(outcomes: dict[str, Outcome], name: str) -> None:
+    assert outcomes[name].wrong == []
 
 
-def test_there_are_examples() -> None:
-    count = sum(len(_examples(importlib.import_module(name))) for name in MODULES)
-    assert count >= 10
+def test_there_are_examples(outcomes: dict[str, Outcome]) -> None:
+    assert sum(outcome.examples for outcome in outcomes.values()) >= 100
 
 
 def test_package_is_typed_and_versioned() -> None:
