@@ -25,7 +25,9 @@ def record(count: int, payload: str = "x") -> str:
     """Record `count` traces of two spans each and return the last one's id."""
     for number in range(count):
         with tracestore.start_span(f"call {number}", span_type="CHAIN") as root:
-            tracestore.update_current_trace(session_id=f"s{number % 2}", tags={"n": str(number)})
+            tracestore.update_current_trace(
+                session_id=f"s{number % 2}", tags={"n": str(number)}, response_preview=payload
+            )
             with tracestore.start_span("step") as step:
                 step.set_outputs({"text": payload})
     return root.trace_id
@@ -150,7 +152,7 @@ def test_a_payload_of_another_name_is_not_read(recording: Store) -> None:
 def test_the_widget_answers_with_messages_and_compresses_long_ones(
     recording: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(100)
+    record(100, "x" * 900)
     made = viewing.explore(store=recording, height_px=300)
     sent: list[tuple[Any, Any]] = []
     monkeypatch.setattr(made, "send", lambda content, buffers=None: sent.append((content, buffers)))
