@@ -11,7 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tracestore.errors import MissingPackageError
 from tracestore.runtime import runtime
@@ -137,13 +137,47 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
                     log.warning("%s is not traced: %s: %s", name, type(error).__name__, error)
 
 
-def trace_library(name: str, log_traces: bool, disable: bool) -> None:
-    """Trace one library of LIBRARIES, or stop.
+class LibraryAutolog(Protocol):
+    """The `autolog` of a library's module, such as `tracestore.anthropic.autolog`."""
 
-    Raises:
-        MissingPackageError: The library or every instrumentor for it is not installed, or the installed
-            one does not go with the installed library.
+    def __call__(
+        self, log_traces: bool = True, disable: bool = False, silent: bool = False
+    ) -> None:
+        """Record every call of the library from now on, by the instrumentor that is installed for it.
+
+        Args:
+            log_traces: False is the same as `disable=True`.
+            disable: Stop recording and put the library's own functions back.
+            silent: Kept for MLflow programs; nothing is said here anyway.
+
+        Raises:
+            MissingPackageError: The library or every instrumentor for it is not installed, or the installed
+                one does not go with the installed library; the message says what to install.
+
+        Example:
+            >>> autolog(disable=True)
+        """
+
+
+def autolog_of(name: str, title: str) -> LibraryAutolog:
+    """Return what `tracestore.NAME.autolog` is.
+
+    Args:
+        name: Of LIBRARIES.
+        title: What the library is called in a sentence.
     """
+
+    def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
+        del silent
+        _trace_library(name, log_traces, disable)
+
+    autolog.__doc__ = (LibraryAutolog.__call__.__doc__ or "").replace("the library", title, 1)
+    autolog.__module__ = f"tracestore.{name}"
+    autolog.__qualname__ = "autolog"
+    return autolog
+
+
+def _trace_library(name: str, log_traces: bool, disable: bool) -> None:
     library = LIBRARIES[name]
     if disable or not log_traces:
         for _, target in library.instrumentors:

@@ -1,21 +1,5 @@
 """Auto-tracing of Amazon Bedrock, as `mlflow.bedrock.autolog()`; see `tracestore.autologging`."""
 
-from tracestore.autologging import trace_library
+from tracestore.autologging import autolog_of
 
-
-def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
-    """Record every call of Amazon Bedrock from now on, by the instrumentor that is installed for it.
-
-    Args:
-        log_traces: False is the same as `disable=True`.
-        disable: Stop recording and put the library's own functions back.
-        silent: Kept for MLflow programs; nothing is said here anyway.
-
-    Raises:
-        MissingPackageError: The library or its instrumentor is not installed; the message says which.
-
-    Example:
-        >>> autolog(disable=True)
-    """
-    del silent
-    trace_library("bedrock", log_traces, disable)
+autolog = autolog_of("bedrock", "Amazon Bedrock")
