@@ -39,6 +39,7 @@ SECRETS = {
     "hugging face": "hf_Abc123Def456Ghi789Jkl012",
     "signed web token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmN",
     "bearer": "Bearer Abc123Def456Ghi789",
+    "bearer in capitals": "BEARER Abc123Def456Ghi789",
     "basic": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 }
