@@ -1,6 +1,6 @@
 """Makes the bundled prices anew from the genai-prices package that is installed: `python -m tests.prices_snapshot`.
 
-    pip install --upgrade genai-prices && python -m tests.prices_snapshot
+    pip install --upgrade genai-prices && python -m tests.prices_snapshot  # and pin its version in pyproject.toml
 
 Keeps what prices tokens and requests, leaves out what this package has no count of (audio, images, searches) and
 the texts. The licence of the data is written beside it. tests/test_prices.py compares all of it with the package.

@@ -132,10 +132,7 @@ def test_snapshot_is_that_of_the_installed_package() -> None:
     stored = json.loads((prices_snapshot.FOLDER / "prices.json").read_text("utf-8"))
     version = re.search(r" ([\d.]+), MIT$", stored["source"])
     assert version is not None
-    if version[1] != genai_prices.__version__:
-        pytest.skip(
-            f"genai-prices {genai_prices.__version__} is installed, ours is of {version[1]}"
-        )
+    assert version[1] == genai_prices.__version__  # pyproject.toml pins the snapshot's
     assert stored["providers"] == [prices_snapshot.provider(each) for each in providers]
 
 
