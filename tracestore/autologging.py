@@ -30,11 +30,14 @@ class Library(NamedTuple):
         module: What a program imports.
         package: What brings it.
         instrumentors: Packages that trace it and their `module:class`, the preferred one first.
+        own: `module:class` of what switches on the tracing that newer releases of the library itself have;
+            taken where no instrumentor is installed.
     """
 
     module: str
     package: str
     instrumentors: tuple[tuple[str, str], ...]
+    own: str | None = None
 
 
 def _openinference(name: str, class_name: str) -> tuple[str, str]:
@@ -63,6 +66,7 @@ LIBRARIES = {
             _openinference("anthropic", "AnthropicInstrumentor"),
             _openllmetry("anthropic", "AnthropicInstrumentor"),
         ),
+        "tracestore.otel.anthropic:ClientTracing",
     ),
     "langchain": Library(
         "langchain_core",
@@ -103,11 +107,11 @@ _active: dict[str, Any] = {}
 
 
 def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
-    """Trace every library for which an instrumentor is installed, and `openai`, from now on.
+    """Trace every library for which an instrumentor is installed, and `openai` and `anthropic`, from now on.
 
     Instrumentors are found by their entry points (`opentelemetry_instrumentor`); of several for one library
-    OpenInference's is taken. `openai` is traced by this package itself. One that fails is left out, with a
-    warning. Calling this twice changes nothing.
+    OpenInference's is taken. `openai` is traced by this package itself, `anthropic` by itself where it has no
+    instrumentor that works. One that fails is left out, with a warning. Calling this twice changes nothing.
 
     Args:
         log_traces: False is the same as `disable=True`.
@@ -129,9 +133,9 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
         return
     for name, target in _installed().items():
         if name != "openai":
-            try:
-                _start(target)
-            except Exception as error:  # noqa: BLE001 - another library's instrumentor
+            error = _failure(target)
+            own = None if error is None or name not in LIBRARIES else LIBRARIES[name].own
+            if error is not None and not (_traces_itself(own) and _failure(str(own)) is None):
                 runtime.failures[f"autolog of {name}"] = 1
                 if not silent:
                     log.warning("%s is not traced: %s: %s", name, type(error).__name__, error)
@@ -180,7 +184,7 @@ def autolog_of(name: str, title: str) -> LibraryAutolog:
 def _trace_library(name: str, log_traces: bool, disable: bool) -> None:
     library = LIBRARIES[name]
     if disable or not log_traces:
-        for _, target in library.instrumentors:
+        for target in (*(target for _, target in library.instrumentors), library.own or ""):
             _stop(target)
         return
     if not _is_installed(library.module):
@@ -191,8 +195,20 @@ def _trace_library(name: str, log_traces: bool, disable: bool) -> None:
         if _is_installed(target.partition(":")[0]):
             _start(target)
             return
+    if _traces_itself(library.own):
+        _start(str(library.own))
+        return
     package = library.instrumentors[0][0]
     raise MissingPackageError(f"tracing {name} needs an instrumentor: pip install {package}")
+
+
+def _failure(target: str) -> Exception | None:
+    """Switch an instrumentor on; return why it could not be, None where it could."""
+    try:
+        _start(target)
+    except Exception as error:  # noqa: BLE001 - another library's instrumentor
+        return error
+    return None
 
 
 def _start(target: str) -> None:
@@ -223,12 +239,26 @@ def _stop(target: str) -> None:
 
 
 def _installed() -> dict[str, str]:
-    """Return `module:class` of each installed instrumentor by the name of its entry point."""
+    """Return `module:class` by library, of each installed instrumentor or else of the library's own tracing."""
     found: dict[str, str] = {}
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name not in found or point.value.startswith("openinference."):
             found[point.name] = point.value
+    for name, library in LIBRARIES.items():
+        if name not in found and _is_installed(library.module) and _traces_itself(library.own):
+            found[name] = str(library.own)
     return found
+
+
+def _traces_itself(target: str | None) -> bool:
+    """Whether the installed release of a library has the tracing that `target` switches on."""
+    if target is None:
+        return False
+    module, _, class_name = target.partition(":")
+    try:
+        return bool(getattr(importlib.import_module(module), class_name).is_there())
+    except Exception:  # noqa: BLE001 - another library, or OpenTelemetry's is missing
+        return False
 
 
 def _is_installed(module: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from opentelemetry import trace as trace_api
 
 from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.otel.native import Folded
 from tracestore.otel.span import Span, Unrecorded
 
 #: Spans that a SpanProcessor records beside another provider, by OpenTelemetry's trace and span ids.
@@ -39,7 +40,7 @@ def open_above(
 
 def live_of(span: trace_api.Span) -> LiveSpan | NoOpSpan | None:
     """Return what records `span` in this process, None where nothing does."""
-    if isinstance(span, (Span, Unrecorded)):  # also where another library has wrapped it
+    if isinstance(span, (Span, Unrecorded, Folded)):  # also where another library has wrapped it
         return span.live
     context = span.get_span_context()
     return mirrors.get((context.trace_id, context.span_id))

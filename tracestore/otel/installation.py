@@ -41,13 +41,38 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
     if isinstance(provider, trace_api.ProxyTracerProvider):
         trace_api.set_tracer_provider(tracer_provider())
     elif hasattr(provider, "add_span_processor"):
-        from tracestore.otel.processor import SpanProcessor  # noqa: PLC0415 - the SDK is there
-
-        processor = _processors[id(provider)] = SpanProcessor()
-        provider.add_span_processor(processor)
+        _processors[id(provider)] = _add_processor(provider)
     elif not silent:
         log.warning(
             "the global tracer provider is a %s, which takes no span processor: spans that it makes are "
             "not recorded; pass tracestore.otel.tracer_provider() to the instrumentors",
             type(provider).__name__,
         )
+
+
+#: The processors that record one instrumentation scope, by that and by the provider's id.
+_of_scopes: dict[tuple[int, str], Any] = {}
+
+
+def record_beside(provider: Any, scope: str) -> None:
+    """Record the spans of one instrumentation scope that an application's provider makes, if it can be."""
+    key = id(provider), scope
+    if key in _of_scopes:
+        _of_scopes[key].is_recording = True
+    elif hasattr(provider, "add_span_processor"):
+        _of_scopes[key] = _add_processor(provider, scope)
+
+
+def switch_beside(scope: str, *, on: bool) -> None:
+    """Stop what `record_beside` began for a scope, or go on."""
+    for (_, recorded), processor in _of_scopes.items():
+        if recorded == scope:
+            processor.is_recording = on
+
+
+def _add_processor(provider: Any, scope: str | None = None) -> Any:
+    from tracestore.otel.processor import SpanProcessor  # noqa: PLC0415 - the SDK is there
+
+    processor = SpanProcessor(scope)
+    provider.add_span_processor(processor)
+    return processor

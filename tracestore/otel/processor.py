@@ -15,7 +15,7 @@ from opentelemetry.sdk import trace as sdk
 from tracestore.capture.adoption import Identity, start_as
 from tracestore.capture.span import LiveSpan, NoOpSpan, current, outside
 from tracestore.entities import Link, SpanEvent, SpanStatus, SpanStatusCode
-from tracestore.otel import innermost
+from tracestore.otel import innermost, native
 from tracestore.otel.readable import details, plain_attributes
 from tracestore.otel.span import DETAILS_KEY, hex_trace_id
 from tracestore.runtime import runtime
@@ -25,11 +25,18 @@ MAX_MIRRORS = 100_000
 
 
 class SpanProcessor(sdk.SpanProcessor):
-    """Records every span of the provider it is added to: `provider.add_span_processor(SpanProcessor())`."""
+    """Records every span of the provider it is added to: `provider.add_span_processor(SpanProcessor())`.
 
-    def __init__(self) -> None:
+    Of a call that both an instrumentor and the client itself make a span for, the instrumentor's is recorded.
+
+    Args:
+        scope: Only spans of this instrumentation scope and of those below it, after a dot; default all.
+    """
+
+    def __init__(self, scope: str | None = None) -> None:
         #: False: what starts from now on is not recorded.
         self.is_recording = True
+        self._scope = scope
         outside.find = innermost.find
 
     def on_start(self, span: sdk.Span, parent_context: context_api.Context | None = None) -> None:
@@ -41,8 +48,16 @@ class SpanProcessor(sdk.SpanProcessor):
 
     def _start(self, span: sdk.Span, parent_context: context_api.Context | None) -> None:
         context = span.get_span_context()
-        if not self.is_recording or len(innermost.mirrors) >= MAX_MIRRORS:
+        key = context.trace_id, context.span_id
+        scope = span.instrumentation_scope.name if span.instrumentation_scope else ""
+        if not self._takes(scope) or key in innermost.mirrors:
             return
+        if native.is_client(scope):
+            met = native.meet(span.kind)
+            live = None if met is None else innermost.live_of(met)
+            if live is not None:
+                innermost.mirrors[key] = live
+                return
         parent = _above(span, parent_context)
         identity = Identity(
             hex_trace_id(context.trace_id),
@@ -53,7 +68,16 @@ class SpanProcessor(sdk.SpanProcessor):
         live = start_as(identity, parent, span.name, span.start_time, root)
         if isinstance(live, LiveSpan):
             live.set_attributes(plain_attributes(span.attributes))
-        innermost.mirrors[context.trace_id, context.span_id] = live
+        innermost.mirrors[key] = live
+        if scope in native.INSTRUMENTORS:
+            native.begin(span)
+
+    def _takes(self, scope: str) -> bool:
+        return (
+            self.is_recording
+            and len(innermost.mirrors) < MAX_MIRRORS
+            and (self._scope is None or scope == self._scope or scope.startswith(f"{self._scope}."))
+        )
 
     def on_end(self, span: sdk.ReadableSpan) -> None:
         """End the recording of a span; never raises."""
@@ -63,7 +87,10 @@ class SpanProcessor(sdk.SpanProcessor):
         live = innermost.mirrors.pop((context.trace_id, context.span_id), None)
         if isinstance(live, LiveSpan):
             try:
-                _finish(live, span)
+                if live.span_id == f"{context.span_id:016x}":
+                    _finish(live, span)
+                else:  # of a client whose call an instrumentor's span records
+                    native.add(live, plain_attributes(span.attributes))
             except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
                 runtime.failed("a span of OpenTelemetry", error)
 

@@ -22,7 +22,7 @@ from opentelemetry.util import types
 from tracestore.capture.adoption import Identity, start_as
 from tracestore.capture.scope import NO_OP
 from tracestore.capture.span import LiveSpan, NoOpSpan, current, outside
-from tracestore.otel import innermost
+from tracestore.otel import innermost, native
 from tracestore.otel.span import Span, Unrecorded, hex_trace_id
 
 
@@ -79,10 +79,16 @@ def tracer_provider() -> TracerProvider:
 
 
 class Tracer(trace_api.Tracer):
-    """Starts spans of one instrumentation scope. Never raises into the traced program."""
+    """Starts spans of one instrumentation scope. Never raises into the traced program.
+
+    Attributes:
+        scope: Name, version and what else was said of it; kept with each span.
+    """
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        self._scope = scope
+        self.scope = scope
+        self._is_client = native.is_client(scope.get("name", ""))
+        self._is_instrumentor = scope.get("name") in native.INSTRUMENTORS
 
     def start_span(
         self,
@@ -96,15 +102,22 @@ class Tracer(trace_api.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace_api.Span:
         """Start a span, not the current one: under the innermost span, or under the one in `context`."""
+        met = native.meet(kind) if self._is_client else None
+        if met is not None:
+            return _folded(met, attributes)
         parent, identity = _parent(context)
         live = start_as(identity, parent, name, start_time)
-        if not isinstance(live, LiveSpan):
-            return Unrecorded(identity.trace_id)
-        span = Span(live, kind, self._scope, record_exception, set_status_on_exception)
-        if attributes:
-            span.set_attributes(attributes)
-        for link in links or ():
-            span.add_link(link.context, link.attributes)
+        span: Span | Unrecorded
+        if isinstance(live, LiveSpan):
+            span = Span(live, kind, self.scope, record_exception, set_status_on_exception)
+            if attributes:
+                span.set_attributes(attributes)
+            for link in links or ():
+                span.add_link(link.context, link.attributes)
+        else:
+            span = Unrecorded(identity.trace_id)
+        if self._is_instrumentor:
+            native.begin(span)
         return span
 
     def start_as_current_span(  # type: ignore[override]  # a context manager and decorator, as there
@@ -179,6 +192,15 @@ class CurrentSpan:
                 return function(*args, **kwargs)
 
         return call
+
+
+def _folded(met: trace_api.Span, attributes: types.Attributes) -> trace_api.Span:
+    """Return what stands for a client's span of the call that `met` is about."""
+    if not isinstance(met, Span):
+        return met
+    span = native.Folded(met)
+    span.set_attributes(attributes or {})
+    return span
 
 
 _ANYWHERE = Identity()
