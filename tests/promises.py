@@ -59,6 +59,7 @@ PROMISES = (
             "test_recorder.py::test_each_frame_of_a_spool_is_taken_over_once",
             "test_recorder.py::test_of_a_damaged_spool_the_sound_frames_are_taken",
             "test_process.py::test_a_killed_process_leaves_what_had_ended_and_what_was_open",
+            "test_faults.py::test_a_process_that_is_killed_while_it_makes_the_file_locks_nobody_out",
         ),
     ),
     Promise(

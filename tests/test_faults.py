@@ -202,6 +202,89 @@ def test_io_errors_lose_nothing_and_writing_goes_on_when_they_end(
     _assert_sound(tmp_path / "store" / "traces.db", 400)
 
 
+#: Kills the process before a certain one of its calls that order what is written.
+KILLER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static int calls;
+#define KILLED(call, parameters, arguments) \
+    int call parameters { \
+        static int (*real) parameters; \
+        if (!real) real = dlsym(RTLD_NEXT, #call); \
+        if (++calls == atoi(getenv("KILL_AT"))) kill(getpid(), SIGKILL); \
+        return real arguments; }
+KILLED(fdatasync, (int handle), (handle))
+KILLED(fsync, (int handle), (handle))
+KILLED(ftruncate64, (int handle, off64_t size), (handle, size))
+KILLED(ftruncate, (int handle, off_t size), (handle, size))
+KILLED(unlink, (const char *path), (path))
+"""
+
+
+@linux
+def test_a_process_that_is_killed_while_it_makes_the_file_locks_nobody_out(
+    tmp_path: pathlib.Path,
+) -> None:
+    """What SQLite had begun by its rollback journal then is undone by the next one that opens the store."""
+    program = (
+        "import os, sys, tracestore\ntracestore.set_tracking_uri(sys.argv[1])\n"
+        "with tracestore.start_span('t'): pass\nos.write(1, b'.')\nassert tracestore.flush()"
+    )
+    (tmp_path / "killer.c").write_text(KILLER)
+    library = tmp_path / "killer.so"
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "killer.c"), "-ldl"]
+    subprocess.run(command, check=True)
+    killed = journals = 0
+    for at in range(1, 100):
+        path = tmp_path / f"{at}.db"
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(path)],
+            env={**os.environ, "LD_PRELOAD": str(library), "KILL_AT": str(at)},
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        journals += pathlib.Path(f"{path}-journal").exists()
+        with Store(path) as store:
+            assert store.count_traces() == len(done.stdout)
+        _assert_sound(path, len(done.stdout))
+        if done.returncode == 0:
+            break
+        killed += 1
+    assert killed > 5
+    assert journals > 0
+    print(
+        f"figure: killed at each of {killed} calls while the file was made: it was opened by the next"
+    )
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_transaction_that_was_cut_off_in_a_rollback_journal_is_undone(
+    tmp_path: pathlib.Path, read_only: bool
+) -> None:
+    """As on a network file system, which has no WAL."""
+    original, path = tmp_path / "original.db", tmp_path / "traces.db"
+    with Store(original) as store:
+        store.create_experiment("mine")
+    with contextlib.closing(sqlite3.connect(original, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA cache_size = 2")  # pages are written before the commit
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE any (x)")
+        connection.executemany("INSERT INTO any VALUES (?)", [("x" * 5_000,)] * 200)
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{original}{suffix}", f"{path}{suffix}")
+
+    with Store(path, read_only=read_only) as store:
+        names = [experiment.name for experiment in store.search_experiments()]
+        assert sorted(names) == ["Default", "mine"]
+    assert not pathlib.Path(f"{path}-journal").exists()
+
+
 @linux
 def test_what_outlives_power_cuts_is_not_acknowledged_before_it_is_on_the_disk(
     tmp_path: pathlib.Path, shim: pathlib.Path

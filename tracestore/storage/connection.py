@@ -242,10 +242,30 @@ def _sync_directory(path: str) -> None:
 def _checked_version(path: str) -> int | None:
     """Return the schema version of the store at `path`, None for an empty file; raise if not ours.
 
-    Looks through a read-only connection, so that a refused file stays byte for byte as it was.
+    Looks through a read-only connection, so that a refused file stays byte for byte as it was; only what a killed
+    process left half written is rolled back first, as by any program that opens it.
     """
     if pathlib.Path(path).is_dir():
         raise ForeignFileError(f"{path} is a directory; name a file")
+    try:
+        return _version_at_rest(path)
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error) or not pathlib.Path(path + "-journal").exists():
+            raise
+    _roll_back(path)
+    return _version_at_rest(path)
+
+
+def _roll_back(path: str) -> None:
+    """Have SQLite undo the transaction that a killed process left in the rollback journal.
+
+    A read-only connection can't. A journal is there while a file is made, and on network file systems.
+    """
+    with contextlib.closing(_connect(path, "rw")) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _version_at_rest(path: str) -> int | None:
     with contextlib.closing(_connect_at_rest(path)) as connection:
         application, version, objects = (
             connection.execute(query).fetchone()[0]
