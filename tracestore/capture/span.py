@@ -225,30 +225,36 @@ class LiveTrace:
         if span is not self.root and self.announced and self._end_ns is None:
             self.writer.put(record)  # the usual case first
             return
-        if span is self.root:
-            self._end_ns = span.end_time_ns
-        elif self.has_ended:
+        if span is not self.root and self.has_ended:
             self.changed()
         if not self.announced:
             self.announce()
         self.writer.put(record)
         if span is self.root:
             self._end_left_over()
-            self.writer.put(self._kept())
+            self.writer.put(self._kept(span.end_time_ns))
             if self.on_end is not None:
                 self.on_end(self)
         if self.has_ended and not self.open_spans:
             self.live.pop(self._key, None)
 
-    def _kept(self) -> Any:
-        """Have the recorder keep what the file may not hold yet; return what tells the writer of the end."""
+    def _kept(self, end_ns: int | None) -> Any:
+        """Have the recorder keep what the file may not hold yet; return what tells the writer of the end.
+
+        Only what is kept has ended: were it the other way round, a writer that comes in between would write a trace
+        that looks complete and, after a kill, would never get its last spans.
+        """
         recorder = self.writer.recorder
-        if recorder is None:
-            return self
-        if recorder.resource is None:
-            recorder.resource = environment.metadata()  # 1 ms, once a process
-        spans, self._unkept = self._unkept, {}
-        return recorder.keep(self, self._draft(), tuple(spans.values())) or self
+        kept = None
+        try:
+            if recorder is not None:
+                if recorder.resource is None:
+                    recorder.resource = environment.metadata()  # 1 ms, once a process
+                spans, self._unkept = self._unkept, {}
+                kept = recorder.keep(self, self._draft(end_ns), tuple(spans.values()))
+        finally:
+            self._end_ns = end_ns
+        return kept or self
 
     def written(self, span_id: str) -> None:
         """The file holds this span: the recorder need not. Called on the writing thread."""
@@ -316,7 +322,7 @@ class LiveTrace:
             inputs = outputs = None  # span processors have not seen it
         elif self._end_ns is None:  # else it is clean already
             inputs, outputs = policy.clean_payload(inputs), policy.clean_payload(outputs)
-        draft = self._draft()
+        draft = self._draft(self._end_ns)
         return draft._replace(
             usage=usage.tokens(),
             cost=usage.cost(),
@@ -325,15 +331,15 @@ class LiveTrace:
             metadata={**environment.metadata(), **draft.metadata},
         )
 
-    def _draft(self) -> TraceRecord:
-        """Return the trace as it stands without what is derived or the same for all: 1 µs."""
-        start_ns, end_ns = self.root.start_time_ns, self._end_ns
+    def _draft(self, end_ns: int | None) -> TraceRecord:
+        """Return the trace as it stands, ended at `end_ns`, without what is derived or the same for all: 1 µs."""
+        start_ns = self.root.start_time_ns
         return TraceRecord(
             self.trace_id,
             self.experiment,
             start_ns // 1_000_000,
             None if self.remote is not None and end_ns is None else self.name,
-            self._status(),
+            self._status(end_ns),
             None if end_ns is None else (end_ns - start_ns) // 1_000_000,
             self.client_request_id,
             {},
@@ -345,8 +351,8 @@ class LiveTrace:
             self.remote is not None,
         )
 
-    def _status(self) -> str:
-        if self._end_ns is None:
+    def _status(self, end_ns: int | None) -> str:
+        if end_ns is None:
             return TraceState.IN_PROGRESS.value
         if self.state is not None:
             return self.state
