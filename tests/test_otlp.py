@@ -6,6 +6,7 @@ import gzip
 import http.server
 import json
 import pathlib
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from tracestore.otlp.export import export, forward, lines
 from tracestore.otlp.messages import from_json, from_protobuf, to_json, to_protobuf
 from tracestore.otlp.outgoing import traces_data
 from tracestore.otlp.reading import foreign_spans
-from tracestore.otlp.sending import RefusedError, Sender, target
+from tracestore.otlp.sending import Failure, RefusedError, Sender, target
 from tracestore.otlp.values import any_value, plain
 from tracestore.store import Store
 
@@ -402,6 +403,30 @@ def test_the_command_writes_files_and_sends(
     other = str(tmp_path / "other.db")
     assert "1 trace, 2 spans" in run("import", str(jsonl), "--db", other).out
     assert run("export", "--otlp", receiver.url, "--perfetto", "x", *at).code == 2
+
+
+def test_an_export_says_what_it_tries_and_when_it_gives_up(
+    recording: Store, caplog: pytest.LogCaptureFixture, receiver: Receiver
+) -> None:
+    record_one()
+    receiver.answers = [503, 429]
+    assert export(receiver.url).traces == 1
+    assert recording.path
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith(f"{receiver.url}/v1/traces: HTTP 503")
+    assert re.search(r"\(try 1 of 6\); the next in 0\.[4-6] s, gives up in about 1[5-7] s$", first)
+    assert "(try 2 of 6); the next in" in second
+
+
+def test_the_end_of_the_tries_is_where_it_was_said() -> None:
+    slept: list[float] = []
+    failures: list[Failure] = []
+    with pytest.raises(RefusedError, match="could not be reached in 6 tries"):
+        Sender(target("http://127.0.0.1:1"), slept.append, failed=failures.append).send({})
+    assert [failure.number for failure in failures] == [1, 2, 3, 4, 5]
+    assert [failure.pause_s for failure in failures] == slept
+    assert failures[0].rest_s == pytest.approx(sum(slept), rel=0.25)
+    assert failures[-1].rest_s == pytest.approx(slept[-1], abs=0.2)
 
 
 def test_errors_of_the_exporter_are_of_our_tree() -> None:

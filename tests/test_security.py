@@ -19,6 +19,7 @@ from tests import upkeep_store
 from tests.upkeep_store import one, query
 from tracestore import Store, settings
 from tracestore.errors import ForeignFileError, InvalidArgumentError, StoreError
+from tracestore.otlp.sending import Failure, RefusedError, Sender, target
 from tracestore.storage import connection as connections
 from tracestore.storage import planted, schema
 
@@ -155,21 +156,47 @@ def test_a_store_is_not_made_through_a_dangling_link(tmp_path: pathlib.Path) -> 
 SECRET = "hunter2-s3cr3t"
 
 
+#: URIs with a password where people put them.
+URIS = (
+    f"postgres://ada:{SECRET}@example.org/traces",
+    f"postgresql+psycopg2://ada:{SECRET}@example.org:5432/traces?sslmode=require",
+    f"postgres://ada:p@rt/{SECRET}@example.org/traces",
+    f"postgres://ada:{SECRET}/@example.org/traces",
+    f"sqlite://ada:{SECRET}@example.org/traces.db",
+    f"databricks://token:{SECRET}@example.org",
+    f"https://example.org/?password={SECRET}",
+    f"ada:{SECRET}@example.org/traces",
+    f"https://ada:{SECRET}\n@example.org",
+)
+
+
+@pytest.mark.parametrize("uri", URIS)
 @pytest.mark.parametrize(
     "variable", ["TRACESTORE_DB", "MLFLOW_TRACKING_URI", "TRACESTORE_QUEUE_SIZE"]
 )
 def test_a_password_in_a_setting_is_not_logged(
-    variable: str, caplog: pytest.LogCaptureFixture
+    variable: str, uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.load({variable: f"postgresql://ada:{SECRET}@example.org/traces"})
+    settings.load({variable: uri})
     assert variable in caplog.text
+    assert "example.org" in caplog.text
     assert SECRET not in caplog.text
 
 
-def test_a_password_in_a_uri_is_in_no_error() -> None:
+@pytest.mark.parametrize("uri", URIS)
+def test_a_password_in_a_uri_is_in_no_error(uri: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        tracestore.set_tracking_uri(f"https://ada:{SECRET}@example.org")
+        tracestore.set_tracking_uri(uri)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://ada:{0}@127.0.0.1", "http://ada:{0}@127.0.0.1:1/?key={0}"])
+def test_a_password_in_a_receivers_url_is_in_no_error(url: str) -> None:
+    failures: list[Failure] = []
+    with pytest.raises((InvalidArgumentError, RefusedError)) as caught:
+        Sender(target(url.format(SECRET)), lambda _: None, failed=failures.append).send({})
+    assert "127.0.0.1" in str(caught.value)
+    assert SECRET not in f"{caught.value} {failures}"
 
 
 class _Telling:

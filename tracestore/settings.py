@@ -113,13 +113,26 @@ MEMORY = ":memory:"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-#: Who logs in, and with what, in a URI.
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+#: Who logs in, and with what, in a URI: up to its last "@", for passwords with an "@" or "/" are seen unescaped.
+_CREDENTIALS = re.compile(r"^([A-Za-z][\w+.-]*:)?(//)?(?!/).*@", re.DOTALL)
+
+#: What is asked for in a URI, where keys and passwords are seen too.
+_QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
 def masked(uri: str) -> str:
-    """Return `uri` without a user and password, for logs and errors."""
-    return _CREDENTIALS.sub("//***@", uri)
+    """Return `uri` without a user and password and without what follows a "?", for logs and errors.
+
+    Example:
+        >>> masked("postgres://ada:l0ve/lace@example.org/db?sslkey=x")
+        'postgres://***@example.org/db?***'
+    """
+    return _QUERY.sub("?***", _CREDENTIALS.sub(_without_credentials, uri))
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    # Without slashes what looks like a scheme is a user's name.
+    return f"{found[1] or ''}//***@" if found[2] else "***@"
 
 
 def path_of_uri(uri: str) -> str:
@@ -149,7 +162,9 @@ def path_of_uri(uri: str) -> str:
     try:
         return str(pathlib.Path(path).expanduser())
     except RuntimeError as error:  # ~name of nobody
-        raise InvalidArgumentError(f"tracking URI {uri!r} can't be resolved: {error}") from error
+        raise InvalidArgumentError(
+            f"tracking URI {masked(uri)!r} can't be resolved: {error}"
+        ) from error
 
 
 def path_of_file(path: str | os.PathLike[str]) -> str:

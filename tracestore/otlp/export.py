@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +20,11 @@ import msgspec
 from tracestore.entities import Trace, TraceState
 from tracestore.errors import ReadOnlyError
 from tracestore.otlp.outgoing import traces_data
-from tracestore.otlp.sending import RefusedError, Sender, target
+from tracestore.otlp.sending import Failure, RefusedError, Sender, Target, target
 from tracestore.runtime import runtime
 from tracestore.store import Store
+
+log = logging.getLogger("tracestore")
 
 #: Traces read at a time, and spans sent in one request at most.
 PAGE_TRACES, BATCH_SPANS = 100, 500
@@ -81,35 +84,57 @@ def export(
         How many traces and spans were accepted.
 
     Raises:
-        RefusedError: The receiver refused a request, or could not be reached; what was accepted before is
-            remembered, and the next call goes on there.
+        RefusedError: The receiver refused a request, or could not be reached in six tries, over 15 s and more,
+            each of which is logged; what was accepted before is remembered, and the next call goes on there.
         InvalidArgumentError: There is no URL, or the protocol is another.
 
     Example:
         >>> export("http://localhost:4318", "status = 'ERROR'")  # doctest: +SKIP
         Exported(traces=3, spans=12, rejected=0, waiting=0, requests=1)
     """
-    store = store or runtime.store
     to = target(url, headers, protocol)
+    with Sender(to, failed=_say) as sender:
+        return _send(sender, to, filter_string, store or runtime.store, resume, progress)
+
+
+def _say(failure: Failure) -> None:
+    log.warning(
+        "%s: %s (try %d of %d); the next in %.1f s, gives up in about %.0f s",
+        failure.url,
+        failure.reason,
+        failure.number,
+        failure.tries,
+        failure.pause_s,
+        failure.rest_s,
+    )
+
+
+def _send(
+    sender: Sender,
+    to: Target,
+    filter_string: str | None,
+    store: Store,
+    resume: bool,
+    progress: Callable[[Exported], None] | None,
+) -> Exported:
     name = "otlp." + hashlib.sha256(f"{to.url}\n{filter_string or ''}".encode()).hexdigest()[:16]
     position = _load(store, name) if resume else _Position()
     done = Exported()
-    with Sender(to) as sender:
-        for batch, waiting in _batches(store, filter_string, position):
-            done = done._replace(waiting=done.waiting + waiting)
-            spans = sum(len(trace.data.spans) for trace in batch)
-            if batch:
-                rejected = sender.send(traces_data(batch))
-                done = done._replace(
-                    traces=done.traces + len(batch),
-                    spans=done.spans + spans - rejected,
-                    rejected=done.rejected + rejected,
-                    requests=done.requests + 1,
-                )
-                _advance(position, batch, runs=done.waiting > 0)
-                _save(store, name, position)
-                if progress is not None:
-                    progress(done)
+    for batch, waiting in _batches(store, filter_string, position):
+        done = done._replace(waiting=done.waiting + waiting)
+        spans = sum(len(trace.data.spans) for trace in batch)
+        if batch:
+            rejected = sender.send(traces_data(batch))
+            done = done._replace(
+                traces=done.traces + len(batch),
+                spans=done.spans + spans - rejected,
+                rejected=done.rejected + rejected,
+                requests=done.requests + 1,
+            )
+            _advance(position, batch, runs=done.waiting > 0)
+            _save(store, name, position)
+            if progress is not None:
+                progress(done)
     return done
 
 
@@ -250,11 +275,12 @@ def forward(
         >>> forwarding.stop().traces  # doctest: +SKIP
         12
     """
-    target(url, headers, protocol)  # what is wrong with it is said now
+    to = target(url, headers, protocol)
     store = runtime.store
 
     def run() -> Exported:
-        return export(url, filter_string, store=store, headers=headers, protocol=protocol)
+        with Sender(to) as sender:
+            return _send(sender, to, filter_string, store, resume=True, progress=None)
 
     return Forwarding(store, run, interval_s)
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
 from tracestore.otlp.messages import from_protobuf, to_json, to_protobuf
+from tracestore.settings import masked
 
 #: Statuses after which the same request may succeed. Source: the specification's list.
 _RETRYABLE = frozenset({408, 429, 502, 503, 504})
@@ -79,7 +80,7 @@ def target(
             url = base.rstrip("/") + "/v1/traces"
     parts = urllib.parse.urlsplit(url or "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        named = "no receiver is named" if url is None else f"the receiver is {url!r}"
+        named = "no receiver is named" if url is None else f"the receiver is {masked(url)!r}"
         raise InvalidArgumentError(
             f"{named}; pass a URL such as http://localhost:4318, or set {_PREFIX}ENDPOINT"
         )
@@ -114,15 +115,47 @@ def _timeout_s(text: str | None) -> float:
         return 10.0
 
 
+class Failure(NamedTuple):
+    """One try that failed, after which there is another.
+
+    Attributes:
+        url: Where to, without credentials.
+        reason: What went wrong.
+        number: Which try it was, from 1 on.
+        tries: How many there are at most.
+        pause_s: Until the next one, in seconds.
+        rest_s: Until the last one has failed, about, in seconds.
+    """
+
+    url: str
+    reason: str
+    number: int
+    tries: int
+    pause_s: float
+    rest_s: float
+
+
 class Sender:
-    """A connection to one receiver. Belongs to one thread; use it in a `with` block."""
+    """A connection to one receiver. Belongs to one thread; use it in a `with` block.
+
+    Args:
+        to: The receiver.
+        sleep: Waits for so many seconds.
+        tries: How often a request is tried.
+        failed: Told of each try that failed, but the last.
+    """
 
     def __init__(
-        self, to: Target, sleep: Callable[[float], None] = time.sleep, tries: int = TRIES
+        self,
+        to: Target,
+        sleep: Callable[[float], None] = time.sleep,
+        tries: int = TRIES,
+        failed: Callable[[Failure], None] | None = None,
     ) -> None:
         self._to = to
         self._sleep = sleep
         self._tries = tries
+        self._failed = failed
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, message: Mapping[str, Any]) -> int:
@@ -139,24 +172,31 @@ class Sender:
         if self._to.compress:
             body = gzip.compress(body, 6)
             headers["Content-Encoding"] = "gzip"
-        pause_s = FIRST_PAUSE_S
+        url = masked(self._to.url)
         for number in range(1, self._tries + 1):
             failure, wait_s = "", None
+            began_s = time.monotonic()
             try:
                 status, answer, wait_s = self._post(body, headers)
                 if 200 <= status < 300:
                     return self._rejected(answer)
                 failure = f"HTTP {status}: {answer[:300].decode('utf-8', 'replace')}"
                 if status not in _RETRYABLE:
-                    raise RefusedError(f"{self._to.url} refused the spans: {failure}")
+                    raise RefusedError(f"{url} refused the spans: {failure}")
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 failure = str(error) or type(error).__name__
             if number < self._tries:
-                self._sleep(min(wait_s or pause_s * random.uniform(0.8, 1.2), LONGEST_PAUSE_S))  # noqa: S311 - spreads tries
-                pause_s *= 2
+                spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreads tries
+                pause_s = min(wait_s or _pause_s(number) * spread, LONGEST_PAUSE_S)
+                if self._failed is not None:
+                    later = sum(_pause_s(later) for later in range(number + 1, self._tries))
+                    tries_s = (time.monotonic() - began_s) * (self._tries - number)
+                    rest_s = pause_s + later + tries_s
+                    self._failed(Failure(url, failure, number, self._tries, pause_s, rest_s))
+                self._sleep(pause_s)
         raise RefusedError(
-            f"{self._to.url} could not be reached in {self._tries} tries, the last: {failure}"
+            f"{url} could not be reached in {self._tries} tries, the last: {failure}"
         )
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, float | None]:
@@ -201,6 +241,11 @@ class Sender:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _pause_s(number: int) -> float:
+    """Return the pause after a try, from 1 on."""
+    return float(min(FIRST_PAUSE_S * 2 ** (number - 1), LONGEST_PAUSE_S))
 
 
 def _retry_after_s(text: str | None) -> float | None:
