@@ -1,24 +1,25 @@
 """How much slower is a program that records while it works?
 
-    python -m benchmarks.contention [--seconds 3] [--rounds 5]
+    python -m benchmarks.contention [--seconds 3] [--rounds 5] [--quick] [--json FILE]
 
-Three programs, each bare, with tracestore and with the OpenTelemetry SDK (whose spans are dropped), in turn within
-every round:
+Programs, each bare, at the floor (it only encodes the payload of the trace), with tracestore and with the
+OpenTelemetry SDK (whose spans are dropped), in turn within every round:
 
 - a loop that computes for a millisecond and then records one trace of the workload;
-- an asyncio server with 50 requests under way, each of which waits twice, computes a little and records a trace;
-- eight threads that do nothing but record traces: traces a second until the last call returns, and the longest and
-  the 99.9th percentile of a single trace.
+- an asyncio server that is asked 200 times a second, as many requests under way as come: each waits twice, computes
+  for a tenth of a millisecond and records a trace; from when it was due until it was answered;
+- eight threads that do nothing but record traces: traces a second until the last call returns, and percentiles of a
+  single trace.
 
-The slow-down is the ratio of the time of one step with and without recording, in the same round.
+Then one thread records traces without a pause, so that the writer is busy, and empty child spans between them are
+timed. The slow-down is the ratio of the time of one step with and without recording, in the same round.
 
 What would change our mind: a loop that is slowed by more than 1.05 plus the trace's own cost (benchmarks.overhead), or
-a pause in the recording thread above 5 ms, the time that CPython lets another thread keep the interpreter.
+a pause in the recording thread (p99.9 of a span) above 200 µs.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import pathlib
 import tempfile
@@ -28,20 +29,13 @@ from collections.abc import Callable, Sequence
 
 import tracestore
 from benchmarks import peer_otel
-from benchmarks.report import (
-    load_average,
-    number,
-    percentiles,
-    print_header,
-    print_table,
-    ratio,
-)
+from benchmarks.report import Report, number, options_of, parser, percentiles, rank, ratio
 from benchmarks.workload import WorkloadTrace, record, trace_of
 
 #: Distinct traces of the workload that are recorded over and over.
 TRACES = 200
 THREADS = 8
-REQUESTS = 50
+REQUESTS_A_SECOND = 200
 
 _traces = [trace_of(index) for index in range(TRACES)]
 _clock = time.perf_counter_ns
@@ -53,8 +47,16 @@ def _nothing(_trace: WorkloadTrace) -> None:
     """Record nothing: the bare program."""
 
 
+def _encode(trace: WorkloadTrace) -> None:
+    """Only encode the payload: the least that keeping it takes."""
+    for payload in (trace.question, trace.answer, trace.query, trace.documents, trace.prompt,
+                    trace.completion, trace.call, trace.result, trace.model_attributes):  # fmt: skip
+        peer_otel.encode(payload)
+
+
 RECORDERS: dict[str, Recorder] = {
     "bare": _nothing,
+    "floor: encoding": _encode,
     "tracestore": record,
     "OpenTelemetry SDK": peer_otel.record,
 }
@@ -62,19 +64,24 @@ RECORDERS: dict[str, Recorder] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.contention", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each program in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args(arguments)
-    print_header("How much slower is a program that records while it works?")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    of = parser("contention", __doc__)
+    of.add_argument("--seconds", type=float, default=3.0, help="of each program in each round")
+    of.add_argument("--rounds", type=int, default=5)
+    options = options_of(of, arguments, seconds=0.8, rounds=2)
+    question = "How much slower is a program that records while it works?"
+    with (
+        Report("contention", question, options) as report,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
         tracestore.set_tracking_uri(str(pathlib.Path(folder, "contention.db")))
-        for name, program in (("loop of 1 ms", _loop), ("asyncio server", _server)):
-            _print_steps(name, _rounds(program, options.rounds, options.seconds))
-        _print_threads(_threads(options.seconds))
-        dropped = tracestore.stats()["dropped"]
-    print(f"spans dropped: {dropped}; {load_average()}")
+        for name, key, program in (
+            ("loop of 1 ms", "loop", _loop),
+            ("asyncio server", "server", _server),
+        ):
+            _report_steps(report, name, key, _rounds(program, options.rounds, options.seconds))
+        _report_threads(report, _threads(options.seconds))
+        _report_pauses(report, _pauses(options.seconds))
+        report.note(f"spans dropped: {tracestore.stats()['dropped']}")
 
 
 def _rounds(
@@ -127,21 +134,24 @@ def _loop(recorder: Recorder, seconds: float) -> list[float]:
 
 
 def _server(recorder: Recorder, seconds: float) -> list[float]:
-    """Serve requests on one event loop; return microseconds that each request took."""
+    """Answer requests that come at a steady rate on one event loop; return microseconds that each took."""
     requests_us: list[float] = []
 
-    async def serve(deadline: float) -> None:
-        while time.perf_counter() < deadline:
-            started = _clock()
-            await asyncio.sleep(0.002)
-            _compute(_MILLISECOND // 20)
-            recorder(_traces[len(requests_us) % TRACES])
-            await asyncio.sleep(0.002)
-            requests_us.append((_clock() - started) / 1e3)
+    async def answer(index: int, due_ns: int) -> None:
+        await asyncio.sleep(0.002)
+        _compute(_MILLISECOND // 10)
+        recorder(_traces[index % TRACES])
+        await asyncio.sleep(0.002)
+        requests_us.append((_clock() - due_ns) / 1e3)
 
     async def main() -> None:
-        deadline = time.perf_counter() + seconds
-        await asyncio.gather(*(serve(deadline) for _ in range(REQUESTS)))
+        began_ns, pause_ns = _clock(), 1_000_000_000 // REQUESTS_A_SECOND
+        tasks = []
+        for index in range(max(1, round(seconds * REQUESTS_A_SECOND))):
+            due_ns = began_ns + index * pause_ns
+            await asyncio.sleep(max(0, due_ns - _clock()) / 1e9)
+            tasks.append(asyncio.create_task(answer(index, due_ns)))
+        await asyncio.gather(*tasks)
 
     asyncio.run(main())
     return requests_us
@@ -176,45 +186,80 @@ def _record_until(recorder: Recorder, deadline: float, samples_us: list[float]) 
         samples_us.append((_clock() - started) / 1e3)
 
 
+def _pauses(seconds: float) -> list[float]:
+    """Record traces without a pause; return microseconds of empty child spans between them."""
+    samples_us: list[float] = []
+    deadline = time.perf_counter() + 2 * seconds
+    with tracestore.start_span("between"):
+        while time.perf_counter() < deadline:
+            record(_traces[len(samples_us) % TRACES])
+            started = _clock()
+            with tracestore.start_span("step"):
+                pass
+            samples_us.append((_clock() - started) / 1e3)
+    tracestore.flush()
+    return samples_us
+
+
 # ------------------------------------------------------------------------------------------ printing
 
 
-def _print_steps(name: str, samples: dict[str, list[list[float]]]) -> None:
-    bare = [percentiles(steps).median for steps in samples["bare"]]
+def _report_steps(
+    report: Report, name: str, key: str, samples: dict[str, list[list[float]]]
+) -> None:
+    together = {
+        each: [step for steps in rounds for step in steps] for each, rounds in samples.items()
+    }
+    bare = percentiles(together["bare"])
     rows = []
     for recorder, rounds in samples.items():
-        together = [step for steps in rounds for step in steps]
+        found = percentiles(together[recorder])
         slower = sorted(
             sum(steps) / len(steps) / (sum(base) / len(base))
             for steps, base in zip(rounds, samples["bare"], strict=True)
-        )
-        found = percentiles(together)
+        )[len(rounds) // 2]
         rows.append(
-            (
-                recorder,
-                number(found.median),
-                number(found.p99),
-                number(found.max),
-                ratio(found.median, sorted(bare)[len(bare) // 2]),
-                f"{slower[len(slower) // 2]:.2f}x",
+            (recorder, number(found.median), number(found.p99), number(found.max),
+             ratio(found.median, bare.median), ratio(found.p99, bare.p99), f"{slower:.2f}x")
+        )  # fmt: skip
+        if recorder == "tracestore":
+            report.figures(
+                **{
+                    f"{key}_slower": found.median / bare.median,
+                    f"{key}_all_slower": slower,
+                    f"{key}_p50_us": found.median,
+                    f"{key}_p99_us": found.p99,
+                    f"{key}_bare_p99_us": bare.p99,
+                }
             )
-        )
-    print_table((f"{name}, µs", "median", "p99", "max", "median slower", "all slower"), rows)
+    head = (f"{name}, µs", "median", "p99", "max", "median slower", "p99 slower", "all slower")
+    report.table(head, rows)
 
 
-def _print_threads(found: dict[str, tuple[float, list[float]]]) -> None:
+def _report_threads(report: Report, found: dict[str, tuple[float, list[float]]]) -> None:
     rows = [
         (
             name,
             number(rate),
             number(percentiles(samples).median),
-            number(sorted(samples)[len(samples) * 999 // 1000]),
+            number(percentiles(samples).p99),
+            number(rank(samples, 99.9)),
             number(max(samples)),
         )
         for name, (rate, samples) in found.items()
     ]
-    head = (f"{THREADS} threads, µs a trace", "traces/s", "median", "p99.9", "max")
-    print_table(head, rows)
+    head = (f"{THREADS} threads, µs a trace", "traces/s", "median", "p99", "p99.9", "max")
+    report.table(head, rows)
+    report.figures(threads_per_s=found["tracestore"][0])
+
+
+def _report_pauses(report: Report, samples_us: list[float]) -> None:
+    found = percentiles(samples_us)
+    cells = (found.median, found.p99, rank(samples_us, 99.9), found.max)
+    head = ("the writer busy, µs", "median", "p99", "p99.9", "max", "spans")
+    row = ("empty child span", *(number(cell) for cell in cells), f"{len(samples_us):,}")
+    report.table(head, [row])
+    report.figures(span_busy_writer_p999_us=cells[2])
 
 
 if __name__ == "__main__":

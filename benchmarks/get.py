@@ -1,6 +1,6 @@
 """What do the calls about one trace cost: get, tag, feedback, delete?
 
-    python -m benchmarks.get [--traces 10000] [--runs 200]
+    python -m benchmarks.get [--traces 10000] [--runs 200] [--quick] [--json FILE]
 
 On a copy of the file of `benchmarks.dataset`. The floor of each call, in turn with it: the least SQL that does the same
 on a connection of its own that is already open, with a commit where the call is durable on return.
@@ -11,23 +11,16 @@ What would change our mind: `get_trace` of 4 spans above 0.5 ms or of 1,000 span
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import pathlib
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from benchmarks.dataset import DATA, dataset, trace_id
-from benchmarks.report import (
-    load_average,
-    number,
-    percentiles,
-    print_header,
-    print_table,
-    ratio,
-)
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio
 from tracestore import Store
 
 #: Spans of the large trace.
@@ -42,22 +35,35 @@ _TAG = "INSERT OR REPLACE INTO tags SELECT id, ?, ? FROM traces WHERE trace_id =
 Call = Callable[[int], object]
 
 
+class Timing(NamedTuple):
+    """Milliseconds of a call and of its floor; `key` is the name of the median among the figures."""
+
+    key: str
+    name: str
+    samples_ms: Sequence[float]
+    floors_ms: Sequence[float]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.get", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=int, default=10_000)
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
-    options = parser.parse_args(arguments)
-    print_header(f"What do the calls about one of {options.traces:,} traces cost?")
-    source = dataset(options.traces, options.data, rebuild=False)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = _copy(source, pathlib.Path(folder, "get.db"))
+    of = parser("get", __doc__)
+    of.add_argument("--traces", type=int, default=10_000)
+    of.add_argument("--runs", type=int, default=200)
+    of.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
+    options = options_of(of, arguments)
+    question = f"What do the calls about one of {options.traces:,} traces cost?"
+    with (
+        Report("get", question, options) as report,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
+        path = _copy(dataset(options.traces, options.data), pathlib.Path(folder, "get.db"))
         with Store(path) as store, _connect(path) as connection:
-            rows = _rows(store, connection, options.traces, options.runs)
-    print_table(("ms", "median", "p99", "max", "floor", "of floor"), rows)
-    print(load_average())
+            timings = _timings(store, connection, options.traces, options.runs)
+        report.table(
+            ("ms", "median", "p99", "max", "floor", "of floor"),
+            [_cells(timing) for timing in timings],
+        )
+        report.figures(**{timing.key: percentiles(timing.samples_ms).median for timing in timings})
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
@@ -70,9 +76,7 @@ def _connect(path: pathlib.Path) -> contextlib.closing[sqlite3.Connection]:
     return contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10))
 
 
-def _rows(
-    store: Store, connection: sqlite3.Connection, traces: int, runs: int
-) -> list[tuple[str, ...]]:
+def _timings(store: Store, connection: sqlite3.Connection, traces: int, runs: int) -> list[Timing]:
     ids = [trace_id(traces * run // runs, traces) for run in range(runs)]
     large = _record_large(store)
 
@@ -82,27 +86,27 @@ def _rows(
     def tag(run: int) -> object:
         return connection.execute(_TAG, ("floor", str(run), ids[run]))
 
-    rows = [
-        _row("get_trace, 4 spans", runs, lambda run: store.get_trace(ids[run]),
-             lambda run: spans_of(ids[run])),
-        _row(f"get_trace, {SPANS:,} spans", 20, lambda _run: store.get_trace(large),
-             lambda _run: spans_of(large)),
-        _row("set_trace_tag, durable", runs,
-             lambda run: store.set_trace_tag(ids[run], "reviewed", str(run)), tag),
-        _row("log_feedback, durable", runs,
-             lambda run: store.log_feedback(ids[run], "reviewed", run), tag),
+    timings = [
+        _in_turn("get_trace_ms", "get_trace, 4 spans", runs,
+                 lambda run: store.get_trace(ids[run]), lambda run: spans_of(ids[run])),
+        _in_turn("get_large_trace_ms", f"get_trace, {SPANS:,} spans", 20,
+                 lambda _run: store.get_trace(large), lambda _run: spans_of(large)),
+        _in_turn("set_tag_ms", "set_trace_tag, durable", runs,
+                 lambda run: store.set_trace_tag(ids[run], "reviewed", str(run)), tag),
+        _in_turn("log_feedback_ms", "log_feedback, durable", runs,
+                 lambda run: store.log_feedback(ids[run], "reviewed", run), tag),
     ]  # fmt: skip
-    return [*rows, _deletion(store, connection)]
+    return [*timings, _deletion(store, connection)]
 
 
-def _row(name: str, runs: int, call: Call, floor: Call) -> tuple[str, ...]:
+def _in_turn(key: str, name: str, runs: int, call: Call, floor: Call) -> Timing:
     """Time both in turn; the first run of each, which warms up, is left out."""
     samples_ms: list[float] = []
     floors_ms: list[float] = []
     for run in range(runs):
         samples_ms.append(_timed(call, run))
         floors_ms.append(_timed(floor, run))
-    return _cells(name, samples_ms[1:], floors_ms[1:])
+    return Timing(key, name, samples_ms[1:], floors_ms[1:])
 
 
 def _timed(call: Call, run: int) -> float:
@@ -111,10 +115,10 @@ def _timed(call: Call, run: int) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def _cells(name: str, samples_ms: Sequence[float], floors_ms: Sequence[float]) -> tuple[str, ...]:
-    found, floor = percentiles(samples_ms), percentiles(floors_ms)
+def _cells(timing: Timing) -> tuple[str, ...]:
+    found, floor = percentiles(timing.samples_ms), percentiles(timing.floors_ms)
     return (
-        name,
+        timing.name,
         number(found.median),
         number(found.p99),
         number(found.max),
@@ -137,7 +141,7 @@ def _record_large(store: Store) -> str:
     return str(root.trace_id)
 
 
-def _deletion(store: Store, connection: sqlite3.Connection) -> tuple[str, ...]:
+def _deletion(store: Store, connection: sqlite3.Connection) -> Timing:
     """Delete the oldest traces of the file by time, a call each time; the floor deletes as many rows."""
     samples_ms = []
     for _ in range(3):
@@ -150,7 +154,8 @@ def _deletion(store: Store, connection: sqlite3.Connection) -> tuple[str, ...]:
         samples_ms.append((time.perf_counter() - started) * 1e3)
         if deleted != DELETED:
             raise SystemExit(f"{deleted} traces deleted, {DELETED} were there")
-    return _cells(f"delete_traces, {DELETED:,} by time", samples_ms, [_delete_rows(connection)])
+    name = f"delete_traces, {DELETED:,} by time"
+    return Timing("delete_ms", name, samples_ms, [_delete_rows(connection)])
 
 
 def _delete_rows(connection: sqlite3.Connection) -> float:

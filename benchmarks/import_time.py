@@ -1,6 +1,6 @@
 """What does importing tracestore cost, and how long until the first trace is in a new file?
 
-    python -m benchmarks.import_time [--runs 21]
+    python -m benchmarks.import_time [--runs 21] [--quick] [--json FILE]
 
 Starts a fresh Python for every sample, with compiled modules in a folder of their own; the programs take
 turns, so that all meet the same machine. The floor is Python that does nothing. The names of the package are
@@ -13,7 +13,6 @@ among those that are loaded.
 
 from __future__ import annotations
 
-import argparse
 import os
 import pathlib
 import subprocess
@@ -22,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from benchmarks.report import load_average, number, percentiles, print_header, print_table
+from benchmarks.report import Report, number, options_of, parser, percentiles
 
 _FIRST_SPAN = """
 import sys, tracestore
@@ -61,15 +60,19 @@ HEAVY = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.import_time", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--runs", type=int, default=21)
-    options = parser.parse_args(arguments)
-    print_header("What does importing cost?")
+    of = parser("import_time", __doc__)
+    of.add_argument("--runs", type=int, default=21)
+    options = options_of(of, arguments, runs=7)
+    with Report("import_time", "What does importing cost?", options) as report:
+        _report(report, *_measured(options.runs))
+
+
+def _measured(runs: int) -> tuple[dict[str, list[float]], dict[str, set[str]]]:
+    """Return milliseconds of each program's runs, and the modules that each loads."""
     samples: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
         environment = _environment(folder)
-        for run in range(options.runs + 1):  # the first run compiles and is left out
+        for run in range(runs + 1):  # the first run compiles and is left out
             for index, (name, program) in enumerate(PROGRAMS.items()):
                 elapsed_ms = _run_ms(
                     program, pathlib.Path(folder, f"{run}-{index}.db"), environment
@@ -80,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name: _modules(program, pathlib.Path(folder, f"modules-{index}.db"))
             for index, (name, program) in enumerate(PROGRAMS.items())
         }
-    _print(samples, modules)
-    print(load_average())
+    return samples, modules
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -104,7 +106,7 @@ def _modules(program: str, path: pathlib.Path) -> set[str]:
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
-def _print(samples: dict[str, list[float]], modules: dict[str, set[str]]) -> None:
+def _report(report: Report, samples: dict[str, list[float]], modules: dict[str, set[str]]) -> None:
     bare_ms = percentiles(samples["bare Python"]).median
     rows = []
     for name, values_ms in samples.items():
@@ -123,7 +125,15 @@ def _print(samples: dict[str, list[float]], modules: dict[str, set[str]]) -> Non
             )
         )
     head = ("fresh process, ms", "median", "over bare", "least", "p90", "modules", "heavy")
-    print_table(head, rows)
+    report.table(head, rows)
+    medians = {name: percentiles(values).median for name, values in samples.items()}
+    report.figures(
+        bare_python_ms=bare_ms,
+        import_over_bare_ms=medians["import tracestore"] - bare_ms,
+        first_span_over_bare_ms=medians["import, first span"] - bare_ms,
+        first_trace_ms=medians["import, first trace durable in a new file"],
+        sqlite3_and_msgspec_over_bare_ms=medians["import sqlite3, msgspec"] - bare_ms,
+    )
 
 
 if __name__ == "__main__":

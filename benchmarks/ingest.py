@@ -1,6 +1,6 @@
 """How many traces a second are durable, and how near is that to the limit?
 
-    python -m benchmarks.ingest [--traces 10000] [--repeats 3]
+    python -m benchmarks.ingest [--traces 10000] [--repeats 3] [--burst 100000] [--quick] [--json FILE]
 
 Records the workload through the public API from one thread into a new file and waits for `flush`; checks that
 every trace, every span and a sample of the payload is there and that nothing was dropped. The floor, in the
@@ -29,7 +29,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tracestore
-from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks import peers
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio
 from benchmarks.workload import WorkloadTrace, give_feedback, record, trace_of
 from tracestore.encoding import encode
 from tracestore.storage.connection import (
@@ -68,34 +69,70 @@ class Ingest(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its tables."""
-    options = _parser().parse_args(arguments)
-    print_header(f"How fast are {options.traces:,} traces of 4 spans durable?")
+    of = parser("ingest", __doc__)
+    of.add_argument("--traces", type=int, default=10_000)
+    of.add_argument("--repeats", type=int, default=3)
+    of.add_argument(
+        "--burst", type=int, default=100_000, help="traces at once, for what is dropped"
+    )
+    of.add_argument("--peer-traces", type=int, default=300, help="traces of a peer: they are slow")
+    options = options_of(of, arguments, traces=3_000, burst=5_000, peer_traces=60)
+    question = f"How fast are {options.traces:,} traces of 4 spans durable?"
+    with (
+        Report("ingest", question, options) as report,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
+        _measure(report, options, pathlib.Path(folder))
+
+
+def _measure(report: Report, options: argparse.Namespace, folder: pathlib.Path) -> None:
     traces = [trace_of(index) for index in range(options.traces)]
     gc.freeze()  # a program does not hold its next 10,000 answers, which garbage collection would look through
     bursts: list[Ingest] = []
     floors: list[tuple[float, float]] = []
-    feedback_ms: list[float] = []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for repeat in range(options.repeats):
-            path = pathlib.Path(folder, f"burst-{repeat}.db")
-            burst, trace_ids = record_into(path, traces)
-            bursts.append(burst)
-            _check(path, traces, trace_ids)
-            floors.append(_floor(path, pathlib.Path(folder, f"floor-{repeat}.db")))
-            if repeat == options.repeats - 1:
-                sizes = _sizes(path)
-                feedback_ms = _feedback(path, traces, trace_ids)
-            path.unlink()
-    _print_rates(bursts, floors, options.traces)
-    _print_sizes(bursts, sizes, feedback_ms)
+    for repeat in range(options.repeats):
+        path = folder / f"burst-{repeat}.db"
+        burst, trace_ids = record_into(path, traces)
+        bursts.append(burst)
+        _check(path, traces, trace_ids)
+        floors.append(_floor(path, folder / f"floor-{repeat}.db"))
+    feedback_ms = _feedback(path, traces, trace_ids)
+    _report_rates(report, bursts, floors, options.traces)
+    _report_sizes(report, bursts, _sizes(path), feedback_ms)
+    _report_burst(report, folder / "long.db", traces, options.burst)
+    _report_peers(report, options.peer_traces, options.traces / bursts[-1].durable_s)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    return parser
+def _report_burst(
+    report: Report, path: pathlib.Path, traces: Sequence[WorkloadTrace], count: int
+) -> None:
+    """Record so many traces as fast as one thread can; nothing may be dropped."""
+    tracestore.set_tracking_uri(str(path))
+    started = time.perf_counter()
+    for index in range(count):
+        record(traces[index % len(traces)])
+    dropped = tracestore.flush(timeout_s=600.0).dropped
+    took_s = time.perf_counter() - started
+    head = ("one burst", "traces", "traces/s", "spans dropped")
+    report.table(head, [("from one thread", f"{count:,}", number(count / took_s), str(dropped))])
+    report.figures(burst_traces=count, burst_dropped_spans=dropped, burst_per_s=count / took_s)
+
+
+def _report_peers(report: Report, traces: int, ours_per_s: float) -> None:
+    """Have each installed peer that stores traces record some and wait until they are stored."""
+    rows = []
+    for peer in peers.installed():
+        if peer.stores:
+            with peer:
+                stored, took_s = peer.ingest(traces)
+            report.figures(**{f"ingest_{peer.key}_per_s": stored / took_s})
+            share = f"{stored / traces:.0%}"
+            rows.append(
+                (peer.name, str(traces), share, number(stored / took_s),
+                 ratio(ours_per_s, stored / took_s))
+            )  # fmt: skip
+    if rows:
+        report.table(("peers", "traces", "stored", "traces/s stored", "ours faster"), rows)
 
 
 def record_into(
@@ -241,8 +278,8 @@ def _feedback(
 # ------------------------------------------------------------------------------------------ printing
 
 
-def _print_rates(
-    bursts: Sequence[Ingest], floors: Sequence[tuple[float, float]], traces: int
+def _report_rates(
+    report: Report, bursts: Sequence[Ingest], floors: Sequence[tuple[float, float]], traces: int
 ) -> None:
     rates = [traces / burst.durable_s for burst in bursts]
     floor_rates = [traces / wall_s for wall_s, _ in floors]
@@ -250,7 +287,13 @@ def _print_rates(
     cpu_ms = [burst.cpu_s / traces * 1e3 for burst in bursts]
     floor_cpu_ms = [cpu_s / traces * 1e3 for _, cpu_s in floors]
     shares = [rate / floor for rate, floor in zip(rates, floor_rates, strict=True)]
-    print_table(
+    report.figures(
+        durable_per_s=statistics.median(rates),
+        durable_floor_per_s=statistics.median(floor_rates),
+        durable_share=statistics.median(shares),
+        durable_cpu_ms=statistics.median(cpu_ms),
+    )
+    report.table(
         (f"{len(bursts)} runs of each, in turn", "median", "least", "most"),
         (
             ("through the API: traces/s until durable", *_spread(rates)),
@@ -271,12 +314,15 @@ def _spread(values: Sequence[float]) -> tuple[str, ...]:
     return tuple(number(value) for value in _three(values))
 
 
-def _print_sizes(
-    bursts: Sequence[Ingest], sizes: tuple[float, float], feedback_ms: Sequence[float]
+def _report_sizes(
+    report: Report,
+    bursts: Sequence[Ingest],
+    sizes: tuple[float, float],
+    feedback_ms: Sequence[float],
 ) -> None:
     file_bytes, payload_bytes = sizes
     feedback = percentiles(feedback_ms or [0.0])
-    print_table(
+    report.table(
         ("of the traces", ""),
         (
             ("all there, payload of a sample compared", "yes"),
@@ -289,7 +335,6 @@ def _print_sizes(
             ("two log_feedback until durable, ms: p99", number(feedback.p99)),
         ),
     )
-    print(load_average())
 
 
 if __name__ == "__main__":

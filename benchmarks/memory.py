@@ -1,6 +1,6 @@
 """How much memory does recording take, and does it stay flat?
 
-    python -m benchmarks.memory [--traces 20000]
+    python -m benchmarks.memory [--traces 20000] [--quick] [--json FILE]
 
 Records the workload as fast as one thread can, in a process of its own, and asks the system for the resident size every
 1,000 traces; the bare program makes the same traces and records none. Then the process waits for the writer and is
@@ -11,7 +11,6 @@ What would change our mind: growth above 60 MB over the bare program, or a secon
 
 from __future__ import annotations
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -19,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from benchmarks.report import load_average, number, print_header, print_table
+from benchmarks.report import Report, number, options_of, parser
 
 _PROGRAM = """
 import json, pathlib, sys
@@ -54,27 +53,27 @@ json.dump(samples, sys.stdout)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=int, default=20_000)
-    options = parser.parse_args(arguments)
-    print_header(f"How much memory does recording {options.traces:,} traces take?")
-    found = {name: _samples(options.traces, name) for name in ("bare", "record")}
-    rows = [
-        (
-            name,
-            number(samples[0] / 1e6),
-            number(max(samples[: len(samples) // 2]) / 1e6),
-            number(max(samples[len(samples) // 2 :]) / 1e6),
-            number(samples[-1] / 1e6),
-            number((max(samples) - max(found["bare"])) / 1e6),
-        )
-        for name, samples in found.items()
-    ]
-    print_table(
-        ("MB resident", "after one", "first half", "second half", "after flush", "over bare"), rows
-    )
-    print(load_average())
+    of = parser("memory", __doc__)
+    of.add_argument("--traces", type=int, default=20_000)
+    options = options_of(of, arguments, traces=6_000)
+    question = f"How much memory does recording {options.traces:,} traces take?"
+    with Report("memory", question, options) as report:
+        found = {name: _samples(options.traces, name) for name in ("bare", "record")}
+        peak = max(found["bare"])
+        rows = [
+            (
+                name,
+                number(samples[0] / 1e6),
+                number(max(samples[: len(samples) // 2]) / 1e6),
+                number(max(samples[len(samples) // 2 :]) / 1e6),
+                number(samples[-1] / 1e6),
+                number((max(samples) - peak) / 1e6),
+            )
+            for name, samples in found.items()
+        ]
+        head = ("MB resident", "after one", "first half", "second half", "after flush", "over bare")
+        report.table(head, rows)
+        report.figures(memory_over_bare_mb=(max(found["record"]) - peak) / 1e6)
 
 
 def _samples(traces: int, name: str) -> list[int]:

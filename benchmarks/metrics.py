@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.dataset import DATA, SPAN_NS, START_NS, dataset
-from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio, sizes
 from tracestore import Store
 
 #: Traces up to which the data frame of all of them is made.
@@ -31,6 +31,12 @@ FRAME_TRACES = 100_000
 
 VERSIONS = [f"2.{minor}.0" for minor in range(12)]
 LAST_HOUR_MS = (START_NS + SPAN_NS) // 1_000_000 - 3_600_000
+
+#: Cases that others refer to.
+BY_TAG = "by one tag: count, error rate, p95"
+LAST_HOUR = "the same of the last hour"
+BY_MODEL = "token sums by model"
+PANDAS = "pandas: by one tag, from a data frame of all"
 
 Run = Callable[[Store], Any]
 
@@ -45,40 +51,46 @@ class Timing(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print a table for each size, or the one beside MLflow."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     if options.peer:
         _beside_mlflow(options)
         return
-    print_header("How long do figures over all traces take?")
-    for traces in options.traces:
-        path = dataset(traces, options.data, rebuild=options.rebuild)
-        timings = {name: _timed(path, run, options.runs) for name, run in cases(traces).items()}
-        rows = [
-            (
-                name,
-                number(percentiles(timing.runs_ms).median),
-                number(min(timing.runs_ms)),
-                number(timing.first_ms),
-                number(timing.cpu_ms),
-            )
-            for name, timing in timings.items()
-        ]
-        print_table((f"{traces:,} traces, ms", "median", "least", "first", "CPU"), rows)
-    print(load_average())
+    with Report("metrics", "How long do figures over all traces take?", options) as report:
+        for traces in options.traces:
+            path = dataset(traces, options.data, rebuild=options.rebuild)
+            timings = {name: _timed(path, run, options.runs) for name, run in cases(traces).items()}
+            _report(report, traces, timings)
+
+
+def _report(report: Report, traces: int, timings: dict[str, Timing]) -> None:
+    rows = [
+        (
+            name,
+            number(percentiles(timing.runs_ms).median),
+            number(min(timing.runs_ms)),
+            number(timing.first_ms),
+            number(timing.cpu_ms),
+        )
+        for name, timing in timings.items()
+    ]
+    report.table((f"{traces:,} traces, ms", "median", "least", "first", "CPU"), rows)
+    keys = {BY_TAG: "by_tag", LAST_HOUR: "last_hour", BY_MODEL: "by_model", PANDAS: "pandas"}
+    for name, key in keys.items():
+        if name in timings:
+            median_ms = percentiles(timings[name].runs_ms).median
+            report.figures(**{f"metrics_{key}_{traces}_ms": median_ms})
 
 
 def cases(traces: int) -> dict[str, Run]:
     """Return what is timed in a file of so many traces."""
     asked = ["count", "error_rate", "p95"]
     found: dict[str, Run] = {
-        "by one tag: count, error rate, p95": lambda s: s.metrics(asked, None, "tags.app_version"),
-        "the same of the last hour": lambda s: s.metrics(
-            asked, None, "tags.app_version", start=LAST_HOUR_MS
-        ),
+        BY_TAG: lambda s: s.metrics(asked, None, "tags.app_version"),
+        LAST_HOUR: lambda s: s.metrics(asked, None, "tags.app_version", start=LAST_HOUR_MS),
         "the same of the last day, by hour": lambda s: s.metrics(
             asked, None, "tags.app_version", "1h", start=LAST_HOUR_MS - 23 * 3_600_000
         ),
-        "token sums by model": lambda s: s.metrics("tokens_total", None, "span.model"),
+        BY_MODEL: lambda s: s.metrics("tokens_total", None, "span.model"),
         "no group: the six default metrics": lambda s: s.metrics(),
         "by day: count, error rate, p95": lambda s: s.metrics(asked, every="1d"),
         "of a filter (2 %), by one tag": lambda s: s.metrics(
@@ -90,7 +102,7 @@ def cases(traces: int) -> dict[str, Run]:
         "what distinguishes failing traces": lambda s: s.correlate("status = 'ERROR'"),
     }
     if traces <= FRAME_TRACES:
-        found["pandas: by one tag, from a data frame of all"] = _with_pandas
+        found[PANDAS] = _with_pandas
     return found
 
 
@@ -124,7 +136,6 @@ def _beside_mlflow(options: argparse.Namespace) -> None:
     from benchmarks import peer_search  # noqa: PLC0415 - MLflow is in an environment of its own
 
     mlflow = peer_search._import_mlflow()  # noqa: SLF001 - the benchmarks are one program
-    print_header("How long does the version comparison of MLflow's guides take?")
     folder = options.data.resolve()
     os.chdir(folder)  # MLflow makes a directory of its own where it runs
     (traces,) = options.traces
@@ -143,14 +154,19 @@ def _beside_mlflow(options: argparse.Namespace) -> None:
             if found != expected:
                 raise SystemExit(f"the figures differ: {expected} and {found}")
     loop, line = (percentiles(samples[name]).median for name in ("loop", "line"))
-    print_table(
-        (f"{traces:,} traces, 12 versions, ms; MLflow {mlflow.__version__}", "median", "ratio"),
-        [
+    question = "How long does the version comparison of MLflow's guides take?"
+    with Report("metrics_peer", question, options) as report:
+        head = (
+            f"{traces:,} traces, 12 versions, ms; MLflow {mlflow.__version__}",
+            "median",
+            "ratio",
+        )
+        rows = [
             ("MLflow: search and loop, as in the guide", number(loop), ratio(loop, line)),
             ("tracestore.metrics: one line", number(line), "1.00x"),
-        ],
-    )
-    print(load_average())
+        ]
+        report.table(head, rows)
+        report.figures(versions_ms=line, versions_mlflow_ms=loop)
 
 
 def the_loop(mlflow: Any) -> dict[str, tuple[int, float, float]]:
@@ -184,20 +200,14 @@ def the_line(store: Store) -> dict[str, tuple[int, float, float]]:
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=_sizes, default=None)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
-    parser.add_argument("--rebuild", action="store_true", help="build the files again")
-    parser.add_argument("--peer", action="store_true", help="beside MLflow")
-    parser.set_defaults(traces=[10_000, 100_000, 1_000_000])
-    return parser
-
-
-def _sizes(text: str) -> list[int]:
-    return [int(size) for size in text.split(",")]
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    of = parser("metrics", __doc__)
+    of.add_argument("--traces", type=sizes, default="10000,100000,1000000")
+    of.add_argument("--runs", type=int, default=5)
+    of.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
+    of.add_argument("--rebuild", action="store_true", help="build the files again")
+    of.add_argument("--peer", action="store_true", help="beside MLflow")
+    return options_of(of, arguments, traces="10000", runs=3)
 
 
 if __name__ == "__main__":

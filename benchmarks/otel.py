@@ -1,6 +1,6 @@
 """What does a span of OpenTelemetry cost through our provider, and through its SDK with a batch processor?
 
-    python -m benchmarks.otel [--rounds 30] [--calls 250]
+    python -m benchmarks.otel [--rounds 30] [--calls 250] [--quick] [--json FILE]
 
 The contenders take turns within every round: our native span, a span of OpenTelemetry's API through our provider
 (written to the file), through the SDK with its BatchSpanProcessor and an exporter that drops everything, and
@@ -11,7 +11,6 @@ What would change our mind: a span through our provider that costs more than the
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import pathlib
 import tempfile
@@ -23,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Tracer
 
 import tracestore
-from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio
 from tracestore.otel import SpanProcessor, tracer_provider
 
 ATTRIBUTES = {
@@ -69,12 +68,15 @@ def _through(tracer: Tracer, attributes: dict[str, object]) -> Callable[[], None
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.otel", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--calls", type=int, default=250)
-    options = parser.parse_args(arguments)
-    print_header("What does a span of OpenTelemetry cost?")
+    of = parser("otel", __doc__)
+    of.add_argument("--rounds", type=int, default=30)
+    of.add_argument("--calls", type=int, default=250)
+    options = options_of(of, arguments, rounds=10, calls=150)
+    with Report("otel", "What does a span of OpenTelemetry cost?", options) as report:
+        _compare(report, options.rounds, options.calls)
+
+
+def _compare(report: Report, rounds: int, calls: int) -> None:
     sdk, beside = TracerProvider(), TracerProvider()
     sdk.add_span_processor(BatchSpanProcessor(DroppingExporter(), max_queue_size=100_000))
     beside.add_span_processor(SpanProcessor())
@@ -92,10 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     _through(beside.get_tracer("benchmarks"), attributes),
                 ),
             }
-            samples = _measured(contenders, options.rounds, options.calls)
+            samples = _measured(contenders, rounds, calls)
             sdk.force_flush()
-            _print(title, samples)
-    print(load_average())
+            _report(report, title, samples)
 
 
 def _measured(
@@ -123,13 +124,16 @@ def _measured(
     return samples
 
 
-def _print(title: str, samples: dict[str, list[float]]) -> None:
+def _report(report: Report, title: str, samples: dict[str, list[float]]) -> None:
     base = percentiles(next(iter(samples.values()))).median
     rows = []
     for name, found in samples.items():
         at = percentiles(found)
         rows.append((name, *(number(value) for value in at), ratio(at.median, base)))
-    print_table((f"{title}, µs", "median", "p90", "p99", "max", "of the SDK"), rows)
+    report.table((f"{title}, µs", "median", "p90", "p99", "max", "of the SDK"), rows)
+    key = "otel_span" if title.startswith("empty") else "otel_ten_attributes"
+    ours = percentiles(samples["through our provider"]).median
+    report.figures(**{f"{key}_us": ours, f"{key}_of_sdk": ours / base})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """What does a span cost the thread that records it?
 
-    python -m benchmarks.overhead [--rounds 40] [--calls 250] [--busy 12000]
+    python -m benchmarks.overhead [--rounds 40] [--calls 250] [--busy 12000] [--quick] [--json FILE]
 
 Times each call by itself, in blocks: the contenders take turns within every round, so that all meet the same
 machine, and what a block has queued is flushed outside the measurement. One row has a writer that works
 meanwhile. Floor: set and reset a context variable and read the clock twice, the least that a span which nests
 can do. Peer: the OpenTelemetry SDK with its BatchSpanProcessor and an exporter that drops everything; its
-payloads are encoded by msgspec, the fastest there is, because its attributes must be text.
+payloads are encoded by msgspec, the fastest there is, because its attributes must be text. Peers that are
+installed (`python -m benchmarks.peers`) take their turns in processes of their own.
 
 Figures are microseconds and include the timer, which has a row of its own.
 
@@ -16,7 +17,7 @@ a p99 that the program would notice.
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import contextvars
 import pathlib
 import tempfile
@@ -24,15 +25,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import tracestore
-from benchmarks import peer_otel
-from benchmarks.report import (
-    load_average,
-    number,
-    percentiles,
-    print_header,
-    print_table,
-    ratio,
-)
+from benchmarks import peer_otel, peers
+from benchmarks.report import Report, number, options_of, parser, percentiles, rank, ratio
 from benchmarks.workload import record, trace_of
 from tracestore.runtime import runtime
 
@@ -128,71 +122,100 @@ _traces = [trace_of(index) for index in range(TRACES)]
 
 # ------------------------------------------------------------------------------------------ how it is timed
 
+#: Times so many calls, one by one; returns microseconds of each.
+Block = Callable[[int], list[float]]
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--calls", type=int, default=250)
-    parser.add_argument(
-        "--busy", type=int, default=12_000, help="spans at once, so that the writer works"
-    )
-    options = parser.parse_args(arguments)
-    print_header("What does a span cost the thread that records it?")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    of = parser("overhead", __doc__)
+    of.add_argument("--rounds", type=int, default=40)
+    of.add_argument("--calls", type=int, default=250)
+    of.add_argument("--busy", type=int, default=12_000, help="spans at once: the writer works")
+    options = options_of(of, arguments, rounds=12, calls=150, busy=6_000)
+    with (
+        Report("overhead", "What does a span cost the thread that records it?", options) as report,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        others = [stack.enter_context(peer) for peer in peers.installed()]
         tracestore.set_tracking_uri(str(pathlib.Path(folder, "overhead.db")))
-        children = _measured((timer, floor, empty_span, empty_span_of_peer, call_decorated,
-                              call_decorated_by_peer), options, nested=True)  # fmt: skip
-        wholes = _measured(
-            (encoding, whole_trace_without_recorder, whole_trace, whole_trace_of_peer),
-            options,
-            nested=False,
-        )
+        spans = _measured(_of_one_span(others), options.rounds, options.calls)
+        traces = _measured(_of_whole_traces(others), options.rounds, options.calls)
         busy_us = _busy(options.busy)
         dropped = tracestore.stats()["dropped"]
-    _print_spans(children, busy_us)
-    _print_traces(wholes)
-    print(f"spans dropped: {dropped}; {load_average()}")
+        _report_spans(report, spans, busy_us)
+        _report_traces(report, traces)
+        report.figures(overhead_dropped_spans=dropped)
+        report.note(f"spans dropped: {dropped}")
 
 
-def _measured(
-    contenders: Sequence[Callable[[int], None]], options: argparse.Namespace, *, nested: bool
-) -> dict[str, list[float]]:
+def _of_one_span(others: Sequence[peers.Peer]) -> dict[str, Block]:
+    return {
+        "the timer itself": _in_span(timer),
+        "floor: context variable, two clocks": _in_span(floor),
+        EMPTY: _in_span(empty_span),
+        f"{EMPTY}, {OTEL}": _in_span(empty_span_of_peer),
+        **{f"{EMPTY}, {peer.name}": peer.block("span") for peer in others},
+        DECORATED: _in_span(call_decorated),
+        f"decorated call, {OTEL}, nothing recorded": _in_span(call_decorated_by_peer),
+        **{f"decorated call, {peer.name}": peer.block("call") for peer in others},
+    }
+
+
+def _of_whole_traces(others: Sequence[peers.Peer]) -> dict[str, Block]:
+    return {
+        "floor: encoding its payload": _block(encoding),
+        f"{WHOLE}, recorder off": _block(whole_trace_without_recorder),
+        WHOLE: _block(whole_trace),
+        f"{WHOLE}, {OTEL}": _block(whole_trace_of_peer),
+        **{f"{WHOLE}, {peer.name}": peer.block("trace") for peer in others},
+    }
+
+
+EMPTY, DECORATED = "empty child span", "decorated call, argument and result recorded"
+WHOLE, OTEL = "a trace of the workload", "OpenTelemetry SDK"
+
+
+def _measured(blocks: dict[str, Block], rounds: int, calls: int) -> dict[str, list[float]]:
     """Return microseconds of each call by contender; the first round, which warms up, is left out."""
-    samples: dict[str, list[float]] = {contender.__name__: [] for contender in contenders}
-    for round_ in range(options.rounds + 1):
-        for contender in contenders:
-            block = (
-                _block_in_span(contender, options.calls)
-                if nested
-                else _block(contender, options.calls)
-            )
+    samples: dict[str, list[float]] = {name: [] for name in blocks}
+    for round_ in range(rounds + 1):
+        for name, block in blocks.items():
+            found = block(calls)
             tracestore.flush()
             peer_otel.provider.force_flush()
             if round_:
-                samples[contender.__name__] += block
+                samples[name] += found
     return samples
 
 
-def _block(call: Callable[[int], None], calls: int) -> list[float]:
-    samples = []
-    for index in range(calls):
-        started = _clock()
-        call(index)
-        samples.append((_clock() - started) / 1e3)
-    return samples
+def _block(call: Callable[[int], None]) -> Block:
+    def block(calls: int) -> list[float]:
+        samples = []
+        for index in range(calls):
+            started = _clock()
+            call(index)
+            samples.append((_clock() - started) / 1e3)
+        return samples
+
+    return block
 
 
-def _block_in_span(call: Callable[[int], None], calls: int) -> list[float]:
-    """Time calls within a span of either library."""
-    with tracestore.start_span("round"), peer_otel.tracer.start_as_current_span("round"):
-        return _block(call, calls)
+def _in_span(call: Callable[[int], None]) -> Block:
+    """Return what times calls within a span of either library."""
+    timed = _block(call)
+
+    def block(calls: int) -> list[float]:
+        with tracestore.start_span("round"), peer_otel.tracer.start_as_current_span("round"):
+            return timed(calls)
+
+    return block
 
 
 def _busy(spans: int) -> list[float]:
     """Time empty child spans that come so fast that the writer works all the time."""
-    samples = _block_in_span(empty_span, spans)
+    samples = _in_span(empty_span)(spans)
     tracestore.flush()
     return samples
 
@@ -200,59 +223,51 @@ def _busy(spans: int) -> list[float]:
 # ------------------------------------------------------------------------------------------ printing
 
 
-def _print_spans(samples: dict[str, list[float]], busy_us: Sequence[float]) -> None:
-    base = percentiles(samples["floor"]).median
-    peers = {"empty_span": "empty_span_of_peer", "call_decorated": "call_decorated_by_peer"}
-    names = {
-        "timer": "the timer itself",
-        "floor": "floor: context variable, two clocks",
-        "empty_span": "empty child span",
-        "empty_span_of_peer": "empty child span, OpenTelemetry SDK",
-        "call_decorated": "decorated call, argument and result recorded",
-        "call_decorated_by_peer": "decorated call, OpenTelemetry SDK, nothing recorded",
-    }
-    rows = [
-        _row(
-            text,
-            samples[name],
-            ratio(percentiles(samples[name]).median, base),
-            _times_below(samples, name, peers.get(name)),
-        )
-        for name, text in names.items()
-    ]
-    rows.append(_row(f"empty child span, {len(busy_us):,} at once: busy writer", busy_us, "", ""))
-    print_table(("one span, µs", "median", "p90", "p99", "max", "of floor", "below peer"), rows)
-
-
-def _print_traces(samples: dict[str, list[float]]) -> None:
-    base = percentiles(samples["encoding"]).median
-    names = {
-        "encoding": "floor: encoding its payload",
-        "whole_trace": "a trace of the workload",
-        "whole_trace_without_recorder": "the same, recorder off",
-        "whole_trace_of_peer": "the same, OpenTelemetry SDK",
-    }
-    rows = [
-        _row(
-            text,
-            samples[name],
-            ratio(percentiles(samples[name]).median, base),
-            _times_below(samples, name, "whole_trace_of_peer" if name == "whole_trace" else None),
-        )
-        for name, text in names.items()
-    ]
-    recorder_us = (
-        percentiles(samples["whole_trace"]).median
-        - percentiles(samples["whole_trace_without_recorder"]).median
+def _report_spans(
+    report: Report, samples: dict[str, list[float]], busy_us: Sequence[float]
+) -> None:
+    medians = {name: percentiles(found).median for name, found in samples.items()}
+    rows = _rows(samples, "floor: context variable, two clocks")
+    rows.append(_row(f"{EMPTY}, {len(busy_us):,} at once: busy writer", busy_us, "", ""))
+    report.table(("one span, µs", "median", "p90", "p99", "max", "of floor", "ours below"), rows)
+    report.figures(
+        span_us=medians[EMPTY],
+        span_floor_us=medians["floor: context variable, two clocks"],
+        span_otel_us=medians[f"{EMPTY}, {OTEL}"],
+        span_below_otel=medians[f"{EMPTY}, {OTEL}"] / medians[EMPTY],
+        call_us=medians[DECORATED],
+        call_below_otel=medians[f"decorated call, {OTEL}, nothing recorded"] / medians[DECORATED],
+        span_busy_p999_us=rank(busy_us, 99.9),
     )
+
+
+def _report_traces(report: Report, samples: dict[str, list[float]]) -> None:
+    medians = {name: percentiles(found).median for name, found in samples.items()}
+    rows = _rows(samples, "floor: encoding its payload")
+    recorder_us = medians[WHOLE] - medians[f"{WHOLE}, recorder off"]
     rows.append(("the recorder: difference of the medians", number(recorder_us), *[""] * 5))
-    print_table(("whole trace, µs", "median", "p90", "p99", "max", "of floor", "below peer"), rows)
+    report.table(("whole trace, µs", "median", "p90", "p99", "max", "of floor", "ours below"), rows)
+    report.figures(
+        trace_us=medians[WHOLE],
+        trace_without_recorder_us=medians[f"{WHOLE}, recorder off"],
+        trace_floor_us=medians["floor: encoding its payload"],
+        trace_otel_us=medians[f"{WHOLE}, {OTEL}"],
+        trace_below_otel=medians[f"{WHOLE}, {OTEL}"] / medians[WHOLE],
+    )
 
 
-def _times_below(samples: dict[str, list[float]], name: str, peer: str | None) -> str:
-    if peer is None:
-        return ""
-    return ratio(percentiles(samples[peer]).median, percentiles(samples[name]).median)
+def _rows(samples: dict[str, list[float]], floor_name: str) -> list[tuple[str, ...]]:
+    """Return a row for each contender; a peer's last cell says how many times ours is below it."""
+    base = percentiles(samples[floor_name]).median
+    ours = {"empty": EMPTY, "decorated": DECORATED, "a trace": WHOLE}
+    rows = []
+    for name, found in samples.items():
+        median = percentiles(found).median
+        mine = next((text for start, text in ours.items() if name.startswith(start)), name)
+        is_peer = name != mine and "recorder off" not in name
+        below = ratio(median, percentiles(samples[mine]).median) if is_peer else ""
+        rows.append(_row(name, found, ratio(median, base), below))
+    return rows
 
 
 def _row(text: str, samples_us: Sequence[float], of_floor: str, below_peer: str) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """How long does a search take beside MLflow itself, on the same traces, in one process?
 
-    bash .ci/mlflow                                            # makes .venv-mlflow, with both
-    .venv-mlflow/bin/python -m benchmarks.peer_search [--traces 10000] [--runs 25] [--data FOLDER] [--rebuild]
+    python -m benchmarks.peers install mlflow                  # makes .venv-mlflow, with both
+    .venv-mlflow/bin/python -m benchmarks.peer_search [--traces 10000] [--runs 25] [--data FOLDER] [--rebuild] [--quick]
 
 The traces of `benchmarks.dataset` go through MLflow's own store into an SQLite file of its own (10,000 take two
 minutes, kept in `benchmarks/data`). Each filter that both take goes through
 `MlflowClient().search_traces(max_results=100, include_spans=False)` of each, in turn, after one search that isn't
 counted. Both must return the same ids in the same order: a line where they don't says so, and the exit code is 1.
-A search of MLflow's that takes more than `LIMIT_S` is interrupted, and its line says `>`: without statistics, which
+A search of MLflow's that takes more than `--limit` seconds is interrupted, and its line says `>`: without statistics, which
 MLflow never gathers, SQLite reads all spans once for each trace where a filter names a span. `--analyze` gathers
 them in MLflow's file (for good; `--rebuild` undoes it).
 
@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.dataset import DATA, dataset, start_ns
-from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio
 from benchmarks.workload import (
     RARE_EVERY,
     RARE_MODEL,
@@ -41,11 +41,8 @@ from benchmarks.workload import (
 )
 from tracestore import MlflowClient, Store
 
-#: Runs of a filter stop after so many seconds; at least three are made.
-SECONDS_A_FILTER, LEAST_RUNS = 10.0, 3
-
-#: A search of MLflow's is given up after so many seconds.
-LIMIT_S = 10.0
+#: Runs of a filter stop after `--limit` seconds; at least so many are made.
+LEAST_RUNS = 3
 
 #: Traces in one write of spans while building.
 BATCH_TRACES = 200
@@ -56,13 +53,14 @@ class Comparison(NamedTuple):
 
     found: int
     is_same: bool
+    limit_s: float
     ours_ms: list[float]
     mlflow_ms: list[float]
 
     @property
     def mlflow_median_ms(self) -> float:
         """The median of MLflow's searches, or the time after which it was given up."""
-        return percentiles(self.mlflow_ms or [LIMIT_S * 1e3]).median
+        return percentiles(self.mlflow_ms or [self.limit_s * 1e3]).median
 
     @property
     def speed(self) -> float:
@@ -71,9 +69,10 @@ class Comparison(NamedTuple):
 
 
 class Limit:
-    """Interrupts statements of MLflow's connections from a point in time on."""
+    """Interrupts statements of MLflow's connections after so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._until_s = float("inf")
         event = importlib.import_module("sqlalchemy.event")
         engine = importlib.import_module("sqlalchemy.engine").Engine
@@ -84,8 +83,8 @@ class Limit:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
-        """Interrupt what runs within for longer than `LIMIT_S`."""
-        self._until_s = time.monotonic() + LIMIT_S
+        """Interrupt what runs within for too long."""
+        self._until_s = time.monotonic() + self.seconds
         try:
             yield
         finally:
@@ -94,39 +93,43 @@ class Limit:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print one table."""
-    options = _parser().parse_args(arguments)
+    of = parser("peer_search", __doc__)
+    of.add_argument("--traces", type=int, default=10_000)
+    of.add_argument("--runs", type=int, default=25)
+    of.add_argument("--limit", type=float, default=10.0, help="seconds a search, and a filter")
+    of.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
+    of.add_argument("--rebuild", action="store_true", help="build the files again")
+    of.add_argument("--analyze", action="store_true", help="ANALYZE in MLflow's file")
+    options = options_of(of, arguments, traces=1_000, runs=5, limit=1.0)
     mlflow = _import_mlflow()
-    print_header("How long do the first 100 results of a search take, beside MLflow?")
-    folder = options.data.resolve()
-    folder.mkdir(exist_ok=True)
-    os.chdir(folder)  # MLflow makes a directory of its own where it runs
-    ours = dataset(options.traces, folder, rebuild=options.rebuild)
-    theirs = _mlflow_dataset(mlflow, options.traces, folder, rebuild=options.rebuild)
-    if options.analyze:
-        with contextlib.closing(sqlite3.connect(theirs)) as connection:
-            connection.execute("ANALYZE")
-    limit = Limit()
-    _use(mlflow, theirs)
-    clients = (MlflowClient(f"sqlite:///{ours}"), mlflow.MlflowClient())
-    found = {
-        name: _compare(clients, text, options.runs, limit)
-        for name, text in filters(options.traces).items()
-    }
-    _print_comparisons(f"{options.traces:,} traces, ms; MLflow {mlflow.__version__}", found)
-    print(load_average())
+    question = "How long do the first 100 results of a search take, beside MLflow?"
+    with Report("peer_search", question, options) as report:
+        found = _measured(mlflow, options)
+        _report_comparisons(
+            report, f"{options.traces:,} traces, ms; MLflow {mlflow.__version__}", found
+        )
     if not all(each.is_same for each in found.values()):
         sys.exit("MLflow and tracestore found different traces")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_search", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=int, default=10_000)
-    parser.add_argument("--runs", type=int, default=25)
-    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
-    parser.add_argument("--rebuild", action="store_true", help="build the files again")
-    parser.add_argument("--analyze", action="store_true", help="ANALYZE in MLflow's file")
-    return parser
+def _measured(mlflow: Any, options: argparse.Namespace) -> dict[str, Comparison]:
+    folder = options.data.resolve()
+    folder.mkdir(exist_ok=True)
+    there = pathlib.Path.cwd()
+    os.chdir(folder)  # MLflow makes a directory of its own where it runs
+    ours = dataset(options.traces, folder, rebuild=options.rebuild)
+    theirs = _mlflow_dataset(mlflow, options.traces, folder, rebuild=options.rebuild)
+    os.chdir(there)
+    if options.analyze:
+        with contextlib.closing(sqlite3.connect(theirs)) as connection:
+            connection.execute("ANALYZE")
+    limit = Limit(options.limit)
+    _use(mlflow, theirs)
+    clients = (MlflowClient(f"sqlite:///{ours}"), mlflow.MlflowClient())
+    return {
+        name: _compare(clients, text, options.runs, limit)
+        for name, text in filters(options.traces).items()
+    }
 
 
 def _import_mlflow() -> Any:
@@ -135,7 +138,9 @@ def _import_mlflow() -> Any:
     try:
         return importlib.import_module("mlflow")
     except ImportError:
-        sys.exit("no MLflow here: run .ci/mlflow, then this with .venv-mlflow/bin/python")
+        sys.exit(
+            "no MLflow here: `python -m benchmarks.peers install mlflow`, then this with .venv-mlflow/bin/python"
+        )
 
 
 def filters(traces: int) -> dict[str, str]:
@@ -194,13 +199,13 @@ def _compare(clients: tuple[Any, Any], text: str, runs: int, limit: Limit) -> Co
     except importlib.import_module("mlflow").MlflowException:
         counted = [0]
     samples: tuple[list[float], list[float]] = ([], [])
-    deadline = time.perf_counter() + SECONDS_A_FILTER
+    deadline = time.perf_counter() + limit.seconds
     for run in range(runs):
         if run >= LEAST_RUNS and time.perf_counter() > deadline:
             break
         for which in counted if run % 2 else reversed(counted):
             samples[which].append(_timed(clients[which], text)[1])
-    return Comparison(len(ours), is_same, *samples)
+    return Comparison(len(ours), is_same, limit.seconds, *samples)
 
 
 def _timed(client: Any, text: str) -> tuple[list[str], float]:
@@ -212,12 +217,15 @@ def _timed(client: Any, text: str) -> tuple[list[str], float]:
     return [trace.info.trace_id for trace in found], taken_ms
 
 
-def _print_comparisons(title: str, comparisons: dict[str, Comparison]) -> None:
+def _report_comparisons(report: Report, title: str, comparisons: dict[str, Comparison]) -> None:
     head = (title, "found", "MLflow", "tracestore", "ratio", "runs")
-    print_table(head, [(name, *_cells(each)) for name, each in comparisons.items()])
+    report.table(head, [(name, *_cells(each)) for name, each in comparisons.items()])
     speed = percentiles([each.speed for each in comparisons.values()]).median
     least = min(each.speed for each in comparisons.values())
-    print(f"tracestore is {speed:.0f} times as fast in the median filter, {least:.1f} at least")
+    report.note(
+        f"tracestore is {speed:.0f} times as fast in the median filter, {least:.1f} at least"
+    )
+    report.figures(search_below_mlflow=speed, search_least_below_mlflow=least)
 
 
 def _cells(each: Comparison) -> tuple[str, ...]:

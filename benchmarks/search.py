@@ -1,6 +1,6 @@
 """How long does a search take, and how does that grow with the file?
 
-    python -m benchmarks.search [--traces 10000,100000,1000000] [--runs 25] [--data FOLDER] [--rebuild]
+    python -m benchmarks.search [--traces 10000,100000,1000000] [--runs 25] [--data FOLDER] [--rebuild] [--quick]
 
 For each file, through `Store.search_traces(max_results=100, include_spans=False)`: one filter of each kind, with
 common, rare and absent values. "first" is the first search on a new connection, with its pages in the operating
@@ -22,8 +22,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from benchmarks import peers
 from benchmarks.dataset import DATA, INDEXED_TRACES, dataset, start_ns, trace_id
-from benchmarks.report import load_average, number, percentiles, print_header, print_table, ratio
+from benchmarks.report import Report, number, options_of, parser, percentiles, ratio, sizes
 from benchmarks.workload import (
     RARE_EVERY,
     RARE_MODEL,
@@ -35,6 +36,42 @@ from tracestore import Store
 
 #: Runs of a case stop after so many seconds; at least three are made.
 SECONDS_A_CASE, LEAST_RUNS = 5.0, 3
+
+
+#: Filters that an index serves whatever the file's size; the others look at as many rows as they must.
+INDEXED = (
+    "tag, common (80 %)",
+    "tag, rare (0.1 %)",
+    "tag, unique",
+    "tag, absent value",
+    "metadata, common (75 %)",
+    "user (0.1 %)",
+    "session (20 traces)",
+    "client request id",
+    "status OK (98 %)",
+    "status ERROR (2 %)",
+    "name, common (75 %)",
+    "name, less common (5 %)",
+    "span.name, common (100 %)",
+    "span.name, rare (0.1 %)",
+    "span.type (100 %)",
+    "span.status ERROR (2 %)",
+    "span.attributes, common (50 %)",
+    "span.attributes, rare (0.1 %)",
+    "feedback, boolean (4 %)",
+    "time range (1 %)",
+)
+
+#: Cases with a target of their own, by what their figures are called.
+_KEYS = {
+    "no filter": "none",
+    "tag, common (80 %)": "tag",
+    "100 with spans, no filter": "with_spans",
+    "data frame of 10,000, no spans": "frame",
+    "get_trace": "get_trace",
+    "text, absent phrase": "text_absent",
+    "text, rare phrase (0.1 %)": "text_rare",
+}
 
 
 class Case(NamedTuple):
@@ -54,44 +91,65 @@ class Timing(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print a table for each size, and one of the growth."""
-    options = _parser().parse_args(arguments)
-    print_header("How long do the first 100 results of a search take?")
-    sizes: list[int] = options.traces
-    paths = {traces: dataset(traces, options.data, rebuild=options.rebuild) for traces in sizes}
-    _compare(paths, cases, options.runs)
-    indexed = {traces: path for traces, path in paths.items() if traces <= INDEXED_TRACES}
-    if indexed:
-        _compare(indexed, text_cases, options.runs)
-    print(load_average())
+    of = parser("search", __doc__)
+    of.add_argument("--traces", type=sizes, default="10000,100000,1000000")
+    of.add_argument("--runs", type=int, default=25)
+    of.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
+    of.add_argument("--rebuild", action="store_true", help="build the files again")
+    options = options_of(of, arguments, traces="1000,10000", runs=7)
+    question = "How long do the first 100 results of a search take?"
+    with Report("search", question, options) as report:
+        paths = {
+            traces: dataset(traces, options.data, rebuild=options.rebuild)
+            for traces in options.traces
+        }
+        _compare(report, paths, cases, options.runs)
+        indexed = {traces: path for traces, path in paths.items() if traces <= INDEXED_TRACES}
+        if indexed:
+            _compare(report, indexed, text_cases, options.runs)
+        _report_peers(report, options)
 
 
 def _compare(
-    paths: dict[int, pathlib.Path], cases_of: Callable[[int], list[Case]], runs: int
+    report: Report,
+    paths: dict[int, pathlib.Path],
+    cases_of: Callable[[int], list[Case]],
+    runs: int,
 ) -> None:
-    """Time the same cases in files of several sizes; print a table for each, and one of the growth."""
-    sizes = list(paths)
+    """Time the same cases in files of several sizes; report a table for each, and one of the growth."""
     timings = {
-        same[0].name: _timings(list(paths.values()), same, runs)
-        for same in zip(*(cases_of(traces) for traces in sizes), strict=True)
+        same[0].name: timings_of(list(paths.values()), same, runs)
+        for same in zip(*(cases_of(traces) for traces in paths), strict=True)
     }
-    for column, traces in enumerate(sizes):
-        _print_timings(traces, {name: row[column] for name, row in timings.items()})
-    if len(sizes) > 1:
-        _print_growth(sizes, timings)
+    for column, traces in enumerate(paths):
+        row = {name: timing[column] for name, timing in timings.items()}
+        _report_timings(report, traces, row)
+        report.figures(**_figures(traces, row))
+    if len(paths) > 1:
+        report_growth(report, list(paths), timings)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=_sizes, default="10000,100000,1000000")
-    parser.add_argument("--runs", type=int, default=25)
-    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="folder of the files")
-    parser.add_argument("--rebuild", action="store_true", help="build the files again")
-    return parser
+def _figures(traces: int, timings: dict[str, Timing]) -> dict[str, float]:
+    """Return what the targets ask: the slowest filter that an index serves, and what has its own target."""
+    medians = {name: percentiles(timing.runs_ms).median for name, timing in timings.items()}
+    found = {
+        f"search_{key}_{traces}_ms": medians[name] for name, key in _KEYS.items() if name in medians
+    }
+    indexed = [medians[name] for name in INDEXED if name in medians]
+    if indexed:
+        found[f"search_indexed_least_{traces}_ms"] = min(indexed)
+        found[f"search_indexed_most_{traces}_ms"] = max(indexed)
+    return found
 
 
-def _sizes(text: str) -> list[int]:
-    return [int(size) for size in text.split(",")]
+def _report_peers(report: Report, options: argparse.Namespace) -> None:
+    """Have MLflow, where it is installed, answer the filters that both take, on the same traces."""
+    traces, runs = min(options.traces), min(options.runs, 11)
+    found = peers.search(traces, runs, options.data)
+    if found is not None:
+        for table in found.tables:
+            report.table(table.head, table.rows)
+        report.figures(**found.figures)
 
 
 def cases(traces: int) -> list[Case]:
@@ -179,7 +237,7 @@ def _iso(time_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _timings(paths: Sequence[pathlib.Path], same: Sequence[Case], runs: int) -> list[Timing]:
+def timings_of(paths: Sequence[pathlib.Path], same: Sequence[Case], runs: int) -> list[Timing]:
     """Time one case in each file, run by run in turn, so that all files meet the same machine."""
     with contextlib.ExitStack() as stack:
         stores = [stack.enter_context(Store(path, read_only=True)) for path in paths]
@@ -202,7 +260,7 @@ def _timed(case: Case, store: Store) -> tuple[int, float]:
     return found, (time.perf_counter() - started) * 1e3
 
 
-def _print_timings(traces: int, timings: dict[str, Timing]) -> None:
+def _report_timings(report: Report, traces: int, timings: dict[str, Timing]) -> None:
     rows = [
         (
             name,
@@ -215,19 +273,18 @@ def _print_timings(traces: int, timings: dict[str, Timing]) -> None:
         )
         for name, timing in timings.items()
     ]
-    print_table(
+    report.table(
         (f"{traces:,} traces, ms", "found", "median", "p99", "least", "first", "runs"), rows
     )
 
 
-def _print_growth(sizes: Sequence[int], timings: dict[str, list[Timing]]) -> None:
-    """Print the growth of the median where as many traces were found: the rest is more work."""
+def report_growth(report: Report, numbers: Sequence[int], timings: dict[str, list[Timing]]) -> None:
+    """Report the growth of the median where as many traces were found: the rest is more work."""
     rows = [
         (name, *(_growth(timing, row[0]) for timing in row[1:])) for name, row in timings.items()
     ]
-    print_table(
-        (f"growth of the median since {sizes[0]:,}", *(f"{size:,}" for size in sizes[1:])), rows
-    )
+    first, *others = (f"{size:,}" for size in numbers)
+    report.table((f"growth of the median since {first}", *others), rows)
 
 
 def _growth(timing: Timing, base: Timing) -> str:

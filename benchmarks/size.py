@@ -1,6 +1,6 @@
 """How large is the file, beside what was recorded?
 
-    python -m benchmarks.size [--traces 2000] [--turns 30]
+    python -m benchmarks.size [--traces 2000] [--turns 30] [--quick] [--json FILE]
 
 Two programs record into a file each: the workload, whose payload does not repeat itself, and an agent that resends its
 whole history at each of its turns. Distinct payload is what is left if every text of 200 characters or more is counted
@@ -11,7 +11,6 @@ What would change our mind: a file above 1.25 times the distinct payload + 600 b
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import pathlib
@@ -22,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import tracestore
-from benchmarks.report import load_average, number, print_header, print_table, ratio
+from benchmarks.report import Report, number, options_of, parser, ratio
 from benchmarks.workload import record, trace_of
 
 #: Texts of so many characters count once, however often they are recorded.
@@ -43,23 +42,20 @@ class Size(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.size", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--traces", type=int, default=2_000)
-    parser.add_argument("--turns", type=int, default=30)
-    options = parser.parse_args(arguments)
-    print_header("How large is the file, beside what was recorded?")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    of = parser("size", __doc__)
+    of.add_argument("--traces", type=int, default=2_000)
+    of.add_argument("--turns", type=int, default=30)
+    options = options_of(of, arguments)
+    with (
+        Report("size", "How large is the file, beside what was recorded?", options) as report,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
+        workload, agent = pathlib.Path(folder, "workload.db"), pathlib.Path(folder, "agent.db")
         sizes = {
-            f"workload, {options.traces:,} traces": _workload(
-                pathlib.Path(folder, "workload.db"), options.traces
-            ),
-            f"agent, {options.turns} turns": _agent(
-                pathlib.Path(folder, "agent.db"), options.turns
-            ),
+            f"workload, {options.traces:,} traces": _workload(workload, options.traces),
+            f"agent, {options.turns} turns": _agent(agent, options.turns),
         }
-    _print_sizes(sizes)
-    print(load_average())
+        _report_sizes(report, sizes)
 
 
 def _workload(path: pathlib.Path, traces: int) -> Size:
@@ -148,7 +144,7 @@ def _plain_bytes(path: pathlib.Path, payload: Sequence[str]) -> int:
     return path.stat().st_size
 
 
-def _print_sizes(sizes: dict[str, Size]) -> None:
+def _report_sizes(report: Report, sizes: dict[str, Size]) -> None:
     rows = [
         (
             name,
@@ -172,7 +168,17 @@ def _print_sizes(sizes: dict[str, Size]) -> None:
         "one column/distinct",
         "zlib/distinct",
     )
-    print_table(head, rows)
+    report.table(head, rows)
+    for key, size in zip(("workload", "agent"), sizes.values(), strict=True):
+        distinct = size.distinct_bytes / size.traces
+        report.figures(
+            **{
+                f"{key}_file_bytes": size.file_bytes / size.traces,
+                f"{key}_payload_bytes": size.payload_bytes / size.traces,
+                f"{key}_distinct_bytes": distinct,
+                f"{key}_limit_bytes": 1.25 * distinct + 600,
+            }
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long does looking after a file take, and how long does another process wait meanwhile?
 
-    python -m benchmarks.upkeep [--traces 10000] [--data FOLDER]
+    python -m benchmarks.upkeep [--traces 10000] [--data FOLDER] [--quick] [--json FILE]
 
 Each on a fresh copy of the same file. The floor is the plain SQL for the same: DELETE of the same rows by key, SQLite's
 backup, `integrity_check`. "others wait" is what a process that writes one small row after the other waits for one,
@@ -11,7 +11,6 @@ What would change our mind: 1,000 traces deleted in more than 50 ms on a quiet m
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import multiprocessing
 import pathlib
@@ -24,7 +23,7 @@ from typing import Any
 
 import tracestore
 from benchmarks.dataset import DATA, dataset
-from benchmarks.report import number, percentiles, print_header, print_table
+from benchmarks.report import Report, number, options_of, parser, percentiles
 from tracestore import Store
 from tracestore.storage import trace_rows
 
@@ -34,13 +33,22 @@ QUIET_S = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and print a table."""
-    options = _parser().parse_args(arguments)
-    print_header("How long does looking after a file take, and how long do others wait meanwhile?")
-    source = dataset(options.traces, options.data)
-    print(f"{options.traces:,} traces, {source.stat().st_size / 1e6:,.0f} MB\n")
-    with tempfile.TemporaryDirectory() as folder:
+    of = parser("upkeep", __doc__)
+    of.add_argument("--traces", type=int, default=10_000)
+    of.add_argument("--data", type=pathlib.Path, default=DATA, help="where files are kept")
+    options = options_of(of, arguments, traces=2_000)
+    question = "How long does looking after a file take, and how long do others wait meanwhile?"
+    with Report("upkeep", question, options) as report, tempfile.TemporaryDirectory() as folder:
+        source = dataset(options.traces, options.data)
         rows = [_line(name, work, floor, source, folder) for name, work, floor in _WORK]
-    print_table(("", "ms", "floor, ms", "others wait, ms"), rows)
+        megabytes = source.stat().st_size / 1e6
+        head = (
+            f"{options.traces:,} traces, {megabytes:,.0f} MB",
+            "ms",
+            "floor, ms",
+            "others wait, ms",
+        )
+        report.table(head, rows)
 
 
 def _line(
@@ -217,13 +225,6 @@ _WORK: tuple[
     ("vacuum", _vacuum, None),
     ("repair", _repair, None),
 )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--traces", type=int, default=10_000)
-    parser.add_argument("--data", type=pathlib.Path, default=DATA, help="where files are kept")
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import pathlib
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
-from benchmarks import dataset, import_time, metrics, report, search, workload
+from benchmarks import dataset, import_time, instructions, metrics, report, search, workload
 from tracestore import Store
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -88,13 +91,17 @@ def test_overhead_prints_spans_against_floor_and_peer() -> None:
         "opentelemetry.sdk", reason="the peer is in the dependency group benchmarks"
     )
     rows = _rows(_run("-m", "benchmarks.overhead", "--rounds", "1", "--calls", "5", "--busy", "50"))
-    assert len(rows["empty child span"]) == 6
+    assert len(rows["empty child span"]) == 5
+    assert rows["empty child span, OpenTelemetry SDK"][-1].endswith("x")
     assert float(rows["a trace of the workload"][0]) > 0
 
 
 def test_ingest_prints_rates_and_checks_the_file() -> None:
-    rows = _rows(_run("-m", "benchmarks.ingest", "--traces", "30", "--repeats", "1"))
+    rows = _rows(
+        _run("-m", "benchmarks.ingest", "--traces", "30", "--repeats", "1", "--burst", "60")
+    )
     assert rows["spans dropped"] == ["0"]
+    assert rows["from one thread"][0] == "60"
     assert rows["share of the floor"][0].endswith("%")
 
 
@@ -126,7 +133,7 @@ def test_import_time_prints_each_program() -> None:
         (("memory", "--traces", "1000"), ["bare", "record"]),
         (
             ("contention", "--seconds", "0.1", "--rounds", "1"),
-            ["bare", "tracestore", "OpenTelemetry SDK"],
+            ["bare", "floor: encoding", "tracestore", "OpenTelemetry SDK", "empty child span"],
         ),
     ],
     ids=lambda value: value[0],
@@ -158,6 +165,36 @@ def test_figures_are_timed_and_their_line_says_what_the_loop_says(tmp_path: path
             assert count == store.count_traces(chosen)
             errors = store.count_traces(f"{chosen} AND status = 'ERROR'")
             assert rate == pytest.approx(errors / count)
+
+
+def test_result_is_written_as_it_was_printed(tmp_path: pathlib.Path) -> None:
+    written = tmp_path / "results" / "size.json"
+    printed = _run("-m", "benchmarks.size", "--traces", "9", "--turns", "2", "--json", str(written))
+    result = msgspec.json.decode(written.read_bytes(), type=report.Result)
+    assert result.text() == printed.rstrip("\n")
+    assert result.command == "python -m benchmarks.size --traces 9 --turns 2"
+    assert result.figures["workload_file_bytes"] > result.figures["workload_payload_bytes"]
+
+
+def test_more_instructions_than_there_is_room_for_are_a_problem() -> None:
+    options = argparse.Namespace(json=None, command="")
+    counts = {"empty child span": 111, "decorated call": 110, "a trace": 100, "a batch": 50}
+    with report.Report("instructions", "How many?", options) as made:
+        known = instructions.Stored("other versions", dict.fromkeys(counts, 100))
+        problems = instructions._compared(made, counts, known, own=None)
+        assert [line.partition(":")[0] for line in problems[:-1]] == ["empty child span"]
+        own = instructions._key().partition(" ")[0]
+        assert instructions._compared(made, counts, None, own="2.7") == []
+        assert "CI's own" in instructions._compared(made, counts, None, own)[0]
+    assert "other versions" in made.result.notes[0]
+    assert "--store" in made.result.notes[-1]
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="Valgrind is not installed")
+@pytest.mark.slow
+def test_instructions_are_counted_the_same_twice() -> None:
+    first, second = (instructions._counted() for _ in range(2))
+    assert first == pytest.approx(second, rel=0.01)
 
 
 @pytest.mark.slow
