@@ -6,17 +6,23 @@ import contextlib
 import json
 import os
 import pathlib
+import queue
 import random
 import signal
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tracestore
 from tracestore.settings import load
@@ -36,7 +42,7 @@ name = sys.argv[2]
 number = 0
 while True:
     with tracestore.start_span(name) as span:
-        span.set_inputs({"number": number, "messages": [{"role": "user", "content": "why? " * 20}]})
+        span.set_inputs({"number": number, "messages": [{"role": "user", "content": "why? " * int(sys.argv[3])}]})
         with tracestore.start_span("model") as child:
             child.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 3, "output_tokens": 4})
         span.set_outputs("because")
@@ -52,13 +58,19 @@ class Killed:
         self.path = path
         self.acknowledged: dict[str, int] = {}
 
-    def run(self, names: list[str], wait_s: float, how: signal.Signals = signal.SIGKILL) -> None:
+    def run(
+        self,
+        names: list[str],
+        wait_s: float,
+        how: signal.Signals = signal.SIGKILL,
+        words: int = 20,
+    ) -> None:
         """Run a process for each name, end all after `wait_s` from when all record, count."""
         outputs = [self.path.with_name(f"{name}.acknowledged") for name in names]
         processes = []
         for name, output in zip(names, outputs, strict=True):
             with output.open("wb") as stream:
-                arguments = [sys.executable, "-c", RECORDING, str(self.path), name]
+                arguments = [sys.executable, "-c", RECORDING, str(self.path), name, str(words)]
                 processes.append(subprocess.Popen(arguments, stdout=stream))
         deadline = time.monotonic() + 60
         while not all(output.stat().st_size for output in outputs):
@@ -133,6 +145,22 @@ def test_processes_that_are_killed_one_after_the_other_lose_and_double_nothing(
         killed.run([f"{round_}"], rng.uniform(0.0, 0.08))
 
     _assert_nothing_lost(killed)
+
+
+def test_killed_processes_whose_files_were_used_again_lose_and_double_nothing(
+    tmp_path: pathlib.Path,
+) -> None:
+    killed = Killed(tmp_path / "traces.db")
+    generations = 0
+    for round_ in range(3):
+        killed.run([f"{round_}"], 0.4, words=1_000)
+        for file in pathlib.Path(f"{killed.path}-spool").iterdir():
+            data = file.read_bytes()
+            generations += struct.unpack_from("<4sIII", data)[2] if data else 0
+
+    kept = _assert_nothing_lost(killed)
+    assert generations > 6
+    print(f"figure: files used {generations} times by 3 killed processes: {kept:,} traces, 0 lost")
 
 
 @pytest.mark.slow
@@ -315,6 +343,106 @@ def test_files_are_given_up_as_the_store_takes_their_frames(tmp_path: pathlib.Pa
             waiting.clear()
             assert recorder.size_bytes() < 2 * spool.SEGMENT_BYTES
     assert len(list(pathlib.Path(recorder.folder).iterdir())) <= 2
+    recorder.close()
+    assert not pathlib.Path(recorder.folder).exists()
+
+
+def test_one_file_is_used_again_while_the_other_is_written(tmp_path: pathlib.Path) -> None:
+    recorder = Recorder(str(tmp_path / "traces.db"))
+    used = set()
+    for number in range(2_000):
+        kept = recorder.keep(None, _draft(number), [(*_span(number)[:14], "x" * 5_000)])
+        assert kept is not None
+        used.add((kept.segment.name, kept.segment.generation))
+        if number % 20 == 0:
+            recorder.positions([kept])
+            recorder.settle([kept])
+        else:
+            kept.segment.give_up(kept.number)
+    assert len({name for name, _ in used}) == 2
+    assert 30 < len(used) < 50  # 10 MB in pieces of 256 KB
+    files = list(pathlib.Path(recorder.folder).iterdir())
+    assert sum(file.stat().st_size for file in files) < 4 * spool.SWITCH_BYTES
+    recorder.close()
+    assert not pathlib.Path(recorder.folder).exists()
+
+
+_lengths = st.lists(st.integers(0, 3_000), min_size=1, max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(older=_lengths, newer=_lengths, torn_at=st.floats(0, 1), flipped=st.integers(0, 40_000))
+def test_of_a_file_that_was_used_again_only_whole_frames_of_the_last_time_count(
+    older: list[int], newer: list[int], torn_at: float, flipped: int
+) -> None:
+    """A kill in the middle of a write, over what was there before; and one bit that flips anywhere."""
+
+    def write(lengths: list[int], segment: spool.Segment) -> tuple[list[int], list[int]]:
+        ends, numbers = [segment.size], []
+        for length in lengths:
+            number = segment.take_number()
+            assert number is not None
+            segment.write(number, _draft(number), [(*_span(number)[:14], "x" * length)])
+            segment.give_up(number)
+            numbers.append(number)
+            ends.append(segment.size)
+        return ends, numbers
+
+    with tempfile.TemporaryDirectory() as folder:
+        segment = spool.Segment(folder)
+        segment.begin({})
+        _, old_numbers = write(older, segment)
+        before = pathlib.Path(segment.path).read_bytes()
+        segment.begin({})
+        ends, numbers = write(newer, segment)
+        after = pathlib.Path(segment.path).read_bytes()[: segment.size]
+        segment.close(remove=True)
+    cut = round(torn_at * len(after))
+    data = bytearray(after[:cut] + before[cut:])
+    whole = [n for n, end in zip(numbers, ends[1:], strict=True) if data[:end] == after[:end]]
+
+    found = [payload[0] for payload in spool.frames(bytes(data))]
+    # Where not even the head is whole, all is of before, and the store's position is beyond it.
+    if data[: ends[0]] == after[: ends[0]]:
+        assert found == [0, *whole]
+    else:
+        assert set(found) <= {0, *old_numbers}
+    assert set(old_numbers).isdisjoint(numbers)
+
+    data[flipped % len(data)] ^= 1
+    again = [payload[0] for payload in spool.frames(bytes(data))]
+    assert set(again) <= {0, *whole} or set(again) <= {0, *old_numbers}
+    assert len(again) == len(set(again))
+
+
+def test_a_file_that_is_just_begun_is_not_taken_for_one_that_is_done_with(
+    tmp_path: pathlib.Path,
+) -> None:
+    """While threads begin files the writer settles, and closes the store's files when it has nothing to do."""
+    recorder = Recorder(str(tmp_path / "traces.db"))
+    committed: queue.SimpleQueue[spool.Kept] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def settle() -> None:
+        while not (stop.is_set() and committed.empty()):
+            recorder.settle([] if committed.empty() else [committed.get()])
+            recorder.close()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=settle)
+    thread.start()
+    try:
+        for number in range(200):
+            kept = recorder.keep(None, _draft(number), [_span(number)])
+            assert kept is not None
+            committed.put(kept)
+            while kept.segment in recorder._segments:
+                time.sleep(0)
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval_s)
     recorder.close()
     assert not pathlib.Path(recorder.folder).exists()
 

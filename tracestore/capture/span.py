@@ -334,6 +334,7 @@ class LiveTrace:
     def _draft(self, end_ns: int | None) -> TraceRecord:
         """Return the trace as it stands, ended at `end_ns`, without what is derived or the same for all: 1 µs."""
         start_ns = self.root.start_time_ns
+        tags, metadata = policy.clean_both(self.tags, self.metadata)
         return TraceRecord(
             self.trace_id,
             self.experiment,
@@ -346,8 +347,8 @@ class LiveTrace:
             {},
             self.request_preview,
             self.response_preview,
-            policy.clean_texts(self.tags),
-            policy.clean_texts(self.metadata),
+            tags,
+            metadata,
             self.remote is not None,
         )
 

@@ -4,12 +4,16 @@ A killed process leaves its spool behind, and the next one that opens the store 
 While the process lives nothing reads it: the writer has the same records in memory and remembers in the table
 `state`, in the transaction that writes them, how far it has come.
 
-    <store>-spool/<process id>-<random>.spool      locked by its process as long as that lives
-    MAGIC  length u32  crc32 u32  payload          a frame, written at once, little-endian
+    <store>-spool/<process id>-<random>.spool                 locked by its process as long as that lives
+    MAGIC  length u32  generation u32  crc32 u32  payload     a frame, written at once, little-endian
     payload = msgpack [number, trace or null, [span, ...]]; number 0: [0, field names, resource]
 
+A file whose frames the store holds is written over from its beginning, as its next generation: a page that is in
+memory already costs the recording thread 1.5 µs, a fresh one 5 to 25. What is left of older generations
+behind the newest one is never believed: the checksum begins with the generation, and numbers go on.
+
 Knows files and frames, neither SQL nor threads: `keep` may be called by any, without a lock. Invariants: a frame is
-in the file before its number may be passed; a frame that is torn is never believed; nothing in here raises.
+in the file before its number may be passed; a frame that is torn or stale is never believed; nothing in here raises.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,10 +41,13 @@ log = logging.getLogger("tracestore")
 SUFFIX = "-spool"
 
 #: How a frame begins. 0xC1 is the one byte that msgpack never writes as a type.
-MAGIC = b"\xc1TR\x01"
-_HEAD = struct.Struct("<4sII")
+MAGIC = b"\xc1TR\x02"
+_HEAD = struct.Struct("<4sIII")
 
-#: Size at which a process begins a new file; the old one goes when the store holds all of it.
+#: Size at which the writer has frames go into the other file, so that this one can be used again.
+SWITCH_BYTES = 256 * 1024
+
+#: A file that has grown beyond this is not used again. Without the writer's help a new one is begun at twice the size.
 SEGMENT_BYTES = 4 * 1024 * 1024
 
 #: What a process may have in spools at most. Beyond that the queue in memory has to do.
@@ -53,7 +60,6 @@ _FLAGS = (
     os.O_RDWR
     | os.O_CREAT
     | os.O_EXCL
-    | os.O_APPEND
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_BINARY", 0)
@@ -62,25 +68,32 @@ _FLAGS = (
 
 _encoder = msgspec.msgpack.Encoder()
 
+#: zlib gives the interpreter lock away for more bytes at once, and the writer takes it.
+_CRC_BYTES = 5 * 1024
+
 
 class Segment:
     """One spool file of this process.
 
     Attributes:
         outstanding: Numbers of frames that the store does not hold yet.
-        busy: Those of them that a thread is about to write.
+        busy: Those that a thread is about to write; 0 until the file is in use.
         passed: The highest number that the writer is about to declare written.
+        position: The number up to which the writer has last declared all written.
         retired: Whether new frames go into another file.
+        generation: How often it was begun.
     """
 
     __slots__ = (
         "busy",
+        "generation",
         "handle",
         "name",
         "numbers",
         "outstanding",
         "passed",
         "path",
+        "position",
         "retired",
         "size",
     )
@@ -96,10 +109,29 @@ class Segment:
             os.close(self.handle)  # another process took it for one that was left behind
         self.numbers = itertools.count(1)
         self.outstanding: dict[int, None] = {}
-        self.busy: dict[int, None] = {}
-        self.passed = 0
+        self.busy: dict[int, None] = {0: None}
+        self.passed = self.position = 0
         self.retired = False
+        self.generation = 0
         self.size = 0
+
+    def begin(self, resource: Mapping[str, str] | None, *, reserve: bool = False) -> None:
+        """Begin the next generation, which may be the first; OSError where that can't be.
+
+        Whoever looked at the file before it was retired may take a number only now: that is one of the new generation.
+
+        Args:
+            resource: See `Recorder.resource`.
+            reserve: Have the pages that come next in memory.
+        """
+        self.generation += 1
+        self.size = 0
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        self.append(_frame((0, (TraceRecord._fields, SPAN_FIELDS), resource), self.generation))
+        if reserve:
+            os.write(self.handle, bytes(SWITCH_BYTES))
+            os.lseek(self.handle, self.size, os.SEEK_SET)
+        self.retired = False
 
     def take_number(self) -> int | None:
         """Return the next frame's number, outstanding from now on; None where the file is retired.
@@ -124,25 +156,33 @@ class Segment:
     def write(self, number: int, draft: TraceRecord | None, spans: Sequence[Any]) -> None:
         """Write the frame of a number that was taken; OSError where that can't be."""
         try:
-            self.append(_frame((number, draft, spans)))
+            self.append(_frame((number, draft, spans), self.generation))
         except BaseException:
             self.give_up(number)
             raise
         self.busy.pop(number, None)
 
     def append(self, frame: bytes | bytearray) -> None:
-        """Write a frame at once; OSError where it was not written whole."""
+        """Write a frame at once, where the last one ended; OSError where it was not written whole.
+
+        The system moves the handle's position with each write, so two threads never write to one place.
+        """
         written = os.write(self.handle, frame)
         self.size += written
         if written != len(frame):
             raise OSError("the spool took only part of a frame")
 
-    def position(self, done: Iterable[int]) -> int:
+    def pass_by(self, done: Iterable[int]) -> int:
         """Return the number up to which all frames are written once those of `done` are."""
         done = set(done)
         self.passed = max(self.passed, *done)
         waiting = [number for number in self.outstanding.copy() if number not in done]
-        return min(self.passed, min(waiting, default=self.passed + 1) - 1)
+        self.position = min(self.passed, min(waiting, default=self.passed + 1) - 1)
+        return self.position
+
+    def can_begin_again(self) -> bool:
+        """Whether the store holds all of it and says so, and it is not too large."""
+        return self.position == self.passed and os.fstat(self.handle).st_size <= SEGMENT_BYTES
 
     def close(self, *, remove: bool) -> None:
         """Close the file, which unlocks it, and remove it unless it is still wanted."""
@@ -178,6 +218,8 @@ class Recorder:
         self._process = os.getpid()
         self._segment: Segment | None = None
         self._segments: list[Segment] = []
+        #: One of them that holds nothing and is next; only the writer's thread takes it.
+        self._spare: Segment | None = None
         #: What is the same for all traces of this process; given before the first is kept.
         self.resource: Mapping[str, str] | None = None
         self._paused_until = 0.0
@@ -186,7 +228,7 @@ class Recorder:
         self.unkept = 0
 
     def keep(self, trace: Any, draft: TraceRecord, spans: Sequence[Any]) -> Kept | None:
-        """Write one trace's records; None where that can't be. About 12 µs for 4 spans with 6 KB.
+        """Write one trace's records; None where that can't be. About 10 µs for 4 spans with 6 KB.
 
         Args:
             trace: What the writer gets to see again.
@@ -241,11 +283,19 @@ class Recorder:
         """
         if time.monotonic() < self._paused_until or self.size_bytes() > LIMIT_BYTES:
             return None
-        segment = Segment(self.folder)
-        self._segments.append(segment)
-        fields = (TraceRecord._fields, SPAN_FIELDS)
-        segment.append(_frame((0, fields, self.resource)))
+        segment = self._make()
         self._segment = segment
+        segment.give_up(0)  # only now: the writer must not take it for one that is done with
+        return segment
+
+    def _make(self, *, reserve: bool = False) -> Segment:
+        segment = Segment(self.folder)
+        try:
+            segment.begin(self.resource, reserve=reserve)
+        except BaseException:
+            segment.close(remove=True)
+            raise
+        self._segments.append(segment)
         return segment
 
     def size_bytes(self) -> int:
@@ -257,23 +307,39 @@ class Recorder:
         done: dict[Segment, list[int]] = {}
         for one in kept:
             done.setdefault(one.segment, []).append(one.number)
-        return [(segment.name, segment.position(numbers)) for segment, numbers in done.items()]
+        return [(segment.name, segment.pass_by(numbers)) for segment, numbers in done.items()]
 
     def settle(self, kept: Sequence[Kept]) -> None:
-        """The traces of `kept` are committed: give up files that are not needed, begin a new one in time."""
+        """The traces of `kept` are committed: use files again, or give them up, and change them in time."""
         for one in kept:
             one.segment.outstanding.pop(one.number, None)
-        current = self._segment
-        if current is not None and current.size > SEGMENT_BYTES:
-            with contextlib.suppress(OSError):
-                self._begin()
-            current.retired = self._segment is not current
         for segment in list(self._segments):
-            if segment is not self._segment and not segment.outstanding:
-                segment.retired = True
-                if not segment.outstanding:  # still: who took a number before saw no retirement
-                    self._segments.remove(segment)
-                    segment.close(remove=True)
+            if segment not in (self._segment, self._spare) and _retire(segment):
+                self._clear(segment)
+        current = self._segment
+        if current is not None and current.size > SWITCH_BYTES // 4:
+            with contextlib.suppress(OSError):
+                self._change(current)
+
+    def _clear(self, segment: Segment) -> None:
+        """Keep a file that holds nothing for the next use, or remove it."""
+        with contextlib.suppress(OSError):
+            if self._spare is None and segment.can_begin_again():
+                segment.busy[0] = None
+                segment.begin(self.resource)
+                self._spare = segment
+                return
+        self._segments.remove(segment)
+        segment.close(remove=True)
+
+    def _change(self, current: Segment) -> None:
+        """Have a spare file, and use it once the current one is full."""
+        if self._spare is None and time.monotonic() >= self._paused_until:
+            self._spare = self._make(reserve=True)
+        if self._spare is not None and current.size > SWITCH_BYTES:
+            self._segment, self._spare = self._spare, None
+            self._segment.give_up(0)
+            current.retired = True
 
     def set_aside(self, traces: Sequence[TraceRecord], spans: Sequence[Any]) -> bool:
         """Write records that the store can't take now, for the next start; False where that can't be."""
@@ -294,6 +360,9 @@ class Recorder:
 
         Otherwise they stay this process's, which has their frames in its queue.
         """
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.give_up(0)
         for segment in list(self._segments):
             if segment.outstanding and not leave:
                 continue
@@ -320,6 +389,15 @@ class Recorder:
         self._reset()
 
 
+def _retire(segment: Segment) -> bool:
+    """Have no more frames in a file that needs to hold none; False where it does."""
+    if segment.outstanding or segment.busy:
+        return False
+    segment.retired = True
+    # Still: who took a number before saw no retirement.
+    return not (segment.outstanding or segment.busy)
+
+
 def _create(path: str) -> int:
     while True:
         try:
@@ -330,29 +408,45 @@ def _create(path: str) -> int:
             folder.mkdir(0o700, exist_ok=True)
 
 
-def _frame(payload: object) -> bytearray:
+def _frame(payload: object, generation: int = 1) -> bytearray:
     frame = bytearray(_HEAD.size)
     _encoder.encode_into(payload, frame, _HEAD.size)
-    crc = zlib.crc32(memoryview(frame)[_HEAD.size :])
-    _HEAD.pack_into(frame, 0, MAGIC, len(frame) - _HEAD.size, crc)
+    length = len(frame) - _HEAD.size
+    checksum = _checksum(memoryview(frame)[_HEAD.size :], generation)
+    _HEAD.pack_into(frame, 0, MAGIC, length, generation, checksum)
     return frame
 
 
-def frames(data: bytes) -> Iterator[Any]:
-    """Yield the decoded payload of each sound frame; go on after a torn one at the next that begins."""
+def _checksum(payload: memoryview, generation: int) -> int:
+    checksum = generation
+    for start in range(0, len(payload), _CRC_BYTES):
+        checksum = zlib.crc32(payload[start : start + _CRC_BYTES], checksum)
+    return checksum
+
+
+def frames(data: bytes) -> list[Any]:
+    """Return the decoded payloads of the sound frames of the newest generation.
+
+    After a torn frame it goes on at the next that begins.
+    """
+    found: list[tuple[int, Any]] = []
     start = data.find(MAGIC)
     while start >= 0:
-        payload = _payload(data, start)
-        if payload is None:
+        frame = _sound_frame(data, start)
+        if frame is None:
             start = data.find(MAGIC, start + 1)
             continue
-        yield msgspec.msgpack.decode(payload)
+        generation, payload = frame
+        found.append((generation, msgspec.msgpack.decode(payload)))
         start = data.find(MAGIC, start + _HEAD.size + len(payload))
+    newest = max((generation for generation, _ in found), default=0)
+    return [payload for generation, payload in found if generation == newest]
 
 
-def _payload(data: bytes, start: int) -> bytes | None:
+def _sound_frame(data: bytes, start: int) -> tuple[int, memoryview] | None:
     if start + _HEAD.size > len(data):
         return None
-    _, length, crc = _HEAD.unpack_from(data, start)
-    payload = data[start + _HEAD.size : start + _HEAD.size + length]
-    return payload if len(payload) == length and zlib.crc32(payload) == crc else None
+    _, length, generation, checksum = _HEAD.unpack_from(data, start)
+    payload = memoryview(data)[start + _HEAD.size : start + _HEAD.size + length]
+    sound = len(payload) == length and _checksum(payload, generation) == checksum
+    return (generation, payload) if sound else None
