@@ -7,11 +7,18 @@ import pathlib
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tracestore.capture.span import current, last_trace_id
 from tracestore.runtime import runtime
 from tracestore.store import Store
+
+# An example's time is the machine's: its first one pays for imports, and others run beside it.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shlex
 import stat
 
 import pytest
@@ -33,9 +34,10 @@ def test_output_is_written_and_not_opened(demo: str, tmp_path: pathlib.Path) -> 
 @pytest.mark.skipif(os.name == "nt", reason="the browser is a shell script")
 def test_a_page_is_opened_in_the_browser(demo: str, tmp_path: pathlib.Path) -> None:
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.write_text(f'#!/bin/sh\necho "$1" > {shlex.quote(str(tmp_path / "opened"))}\n')
     browser.chmod(0o755)
-    ended = run("view", "-n", "4", "--db", demo, BROWSER=f"{browser} %s", TMPDIR=str(tmp_path))
+    command = f"{shlex.quote(str(browser))} %s"
+    ended = run("view", "-n", "4", "--db", demo, BROWSER=command, TMPDIR=str(tmp_path))
 
     assert (ended.code, ended.err) == (0, "")
     assert "4 of 6 traces; --max-results takes more" in ended.out

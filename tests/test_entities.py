@@ -110,9 +110,7 @@ def test_dictionary_has_mlflows_form(trace: Trace) -> None:
     assert json.loads(span["attributes"]["mlflow.traceRequestId"]) == trace.trace_id
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),

@@ -111,13 +111,14 @@ def _run(
     *,
     works: bool = False,
     before: tuple[str, ...] = (),
+    preloaded: pathlib.Path | None = None,
     **environment: str,
 ) -> str:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(broken=broken, mended=mended, works=works))
     done = subprocess.run(
         [*before, sys.executable, str(program), str(tmp_path / "store" / "traces.db")],
-        env={**os.environ, **environment},
+        env={**os.environ, **(_preloading(preloaded) if preloaded else {}), **environment},
         capture_output=True,
         text=True,
         timeout=100,
@@ -129,6 +130,12 @@ def _run(
         f"figure: 300 of 300 traces recorded meanwhile, all written {recovered} s after the end of it"
     )
     return done.stderr
+
+
+def _preloading(library: pathlib.Path) -> dict[str, str]:
+    """The environment that loads `library` first: LD_PRELOAD is split at spaces, LD_LIBRARY_PATH is not."""
+    folders = [str(library.parent), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {"LD_PRELOAD": library.name, "LD_LIBRARY_PATH": ":".join(filter(None, folders))}
 
 
 def _assert_sound(path: pathlib.Path, traces: int) -> None:
@@ -195,7 +202,7 @@ def test_io_errors_lose_nothing_and_writing_goes_on_when_they_end(
         f"open({str(control)!r}, 'w').write({calls!r})",
         f"os.unlink({str(control)!r})",
         works=works,
-        LD_PRELOAD=str(shim),
+        preloaded=shim,
         FAULT_CONTROL=str(control),
     )
 
@@ -244,7 +251,7 @@ def test_a_process_that_is_killed_while_it_makes_the_file_locks_nobody_out(
         path = tmp_path / f"{at}.db"
         done = subprocess.run(
             [sys.executable, "-c", program, str(path)],
-            env={**os.environ, "LD_PRELOAD": str(library), "KILL_AT": str(at)},
+            env={**os.environ, **_preloading(library), "KILL_AT": str(at)},
             stdout=subprocess.PIPE,
             check=False,
         )
@@ -295,7 +302,7 @@ def test_what_outlives_power_cuts_is_not_acknowledged_before_it_is_on_the_disk(
         f"open({str(control)!r}, 'w').write(' fdatasync fsync ')",
         f"os.unlink({str(control)!r})",
         works=False,
-        LD_PRELOAD=str(shim),
+        preloaded=shim,
         FAULT_CONTROL=str(control),
         TRACESTORE_DURABILITY="power",
     )
@@ -334,7 +341,7 @@ def test_what_a_broken_disk_kept_from_the_file_is_written_by_the_next_start(
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "traces.db")],
-        env={**os.environ, "LD_PRELOAD": str(shim), "FAULT_CONTROL": str(control)},
+        env={**os.environ, **_preloading(shim), "FAULT_CONTROL": str(control)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -465,10 +472,11 @@ def test_on_a_network_file_system_there_is_no_wal_and_it_is_said_once(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     mounts = tmp_path / "mounts"
+    far = str(tmp_path / "far away").replace(" ", "\\040")
     mounts.write_text(
         "22 1 0:20 / / rw - ext4 /dev/root rw\n"
-        f"30 22 0:42 / {tmp_path}/far\\040away rw shared:1 - nfs4 server:/ rw\n"
-        f"31 30 0:43 / {tmp_path}/far\\040away/local rw - ext4 /dev/sdb rw\n"
+        f"30 22 0:42 / {far} rw shared:1 - nfs4 server:/ rw\n"
+        f"31 30 0:43 / {far}/local rw - ext4 /dev/sdb rw\n"
     )
     monkeypatch.setattr(filesystem, "MOUNTS", str(mounts))
     path = tmp_path / "far away" / "traces.db"

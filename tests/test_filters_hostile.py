@@ -65,7 +65,7 @@ def test_values_and_keys_are_bound(connection: sqlite3.Connection, source: str) 
     assert not [text for text in statements(connection, query) if MARK in text]
 
 
-@settings(deadline=None, database=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(database=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(generated_filters)
 def test_sql_is_made_of_known_words(connection: sqlite3.Connection, node: ast.Node) -> None:
     """Whatever the filter, a statement holds no literal but ours and no quote but those of the ESCAPE."""

@@ -139,13 +139,13 @@ def test_text_form_is_canonical(source: str, canonical: str) -> None:
     assert parse(canonical) == node
 
 
-@settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=200)
+@settings(database=None, suppress_health_check=list(HealthCheck), max_examples=200)
 @given(filters)
 def test_text_form_parses_to_the_same_tree(node: ast.Node) -> None:
     assert parse(str(node)) == node
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(database=None, max_examples=200)
 @given(filters)
 def test_normal_form_is_normal(node: ast.Node) -> None:
     normal = meaning.normalise(node)
@@ -154,7 +154,7 @@ def test_normal_form_is_normal(node: ast.Node) -> None:
     assert parse(str(normal)) == normal
 
 
-@settings(deadline=None, database=None)
+@settings(database=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     st.text(st.characters(exclude_categories=["Cs"])),
@@ -241,7 +241,7 @@ def test_order_item_is_read() -> None:
     assert parser.parse_order(str(item)) == item
 
 
-@settings(deadline=None, database=None, max_examples=EXAMPLES)
+@settings(database=None, max_examples=EXAMPLES)
 @given(
     st.text()
     | st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join)
@@ -253,7 +253,7 @@ def test_any_text_is_read_or_refused(source: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(deadline=None, database=None, max_examples=EXAMPLES_SLOW)
+@settings(database=None, max_examples=EXAMPLES_SLOW)
 @given(
     st.text()
     | st.lists(st.sampled_from(PIECES), max_size=20).map(" ".join)

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracestore
@@ -85,7 +85,7 @@ def approx_rows(answer: Answer, label: str) -> dict[Any, list[float]]:
     }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(TRACES)
 def test_figures_by_group_are_those_of_pandas(drawn: list[dict[str, Any]]) -> None:
     traces = [
