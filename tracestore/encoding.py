@@ -75,7 +75,10 @@ _CONTAINERS = (dict, list, tuple, set, frozenset)
 def encode(value: Any) -> str:
     """Return `value` as JSON text of at most MAX_PAYLOAD_BYTES. Never raises an Exception."""
     try:
-        data = _encode_fast(value)
+        try:
+            data = _encode(value)
+        except _UnknownTypeError:  # objects that describe themselves, within a time
+            data = msgspec.json.Encoder(enc_hook=_Descriptions().of).encode(value)
         if len(data) > MAX_PAYLOAD_BYTES:
             return _cut(data)
         if b"null" in data and _has_odd_float(value, MAX_DEPTH):
@@ -88,13 +91,6 @@ def encode(value: Any) -> str:
             return _encode_slowly(value)
         except Exception:  # noqa: BLE001 - no room on the stack, or no memory, even for saying so
             return _NOT_RECORDED
-
-
-def _encode_fast(value: Any) -> bytes:
-    try:
-        return _encoder.encode(value)
-    except _UnknownTypeError:  # objects that describe themselves, within a time
-        return msgspec.json.Encoder(enc_hook=_Descriptions().of).encode(value)
 
 
 class _UnknownTypeError(Exception):
@@ -127,9 +123,9 @@ class _Descriptions:
 def encode_attributes(attributes: dict[str, Any]) -> str:
     """Return attributes (scalars, and msgspec.Raw for what `encode` has been through) as JSON text."""
     try:
-        return _encoder.encode(attributes).decode()
+        return _encode(attributes).decode()
     except UnicodeEncodeError:  # a key with a lone surrogate
-        return _encoder.encode({clean_text(k): v for k, v in attributes.items()}).decode()
+        return _encode({clean_text(k): v for k, v in attributes.items()}).decode()
 
 
 def attribute_value(value: Any) -> Any:
@@ -164,9 +160,9 @@ def text_of(value: Any) -> str:
 
 def _encode_slowly(value: Any) -> str:
     try:
-        data = _encoder.encode(_Copy().of(value, MAX_DEPTH))
+        data = _encode(_Copy().of(value, MAX_DEPTH))
     except Exception as error:  # noqa: BLE001 - a value that changes while it is read, out of memory
-        return _encoder.encode(_unavailable(value, error)).decode()
+        return _encode(_unavailable(value, error)).decode()
     return data.decode() if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
 
 
@@ -174,7 +170,7 @@ def _cut(data: bytes) -> str:
     """Return a JSON object that holds the beginning of `data` and says how much was cut."""
     kept = data[:KEPT_CHARACTERS].decode("utf-8", "ignore")
     note = f"{len(data)} bytes of JSON were cut to the first {len(kept)} characters"
-    return _encoder.encode({"tracestore.cut": note, "beginning": kept}).decode()
+    return _encode({"tracestore.cut": note, "beginning": kept}).decode()
 
 
 def _is_deep(data: bytes, value: Any) -> bool:
@@ -378,4 +374,5 @@ def _unavailable(value: Any, error: Exception) -> str:
     return f"<{type(value).__name__}: not recorded, {type(error).__name__} while reading it>"
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_refuse)
+#: One encoder for all, bound once.
+_encode = msgspec.json.Encoder(enc_hook=_refuse).encode

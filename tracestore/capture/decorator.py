@@ -279,7 +279,7 @@ def _wrap_function(call: _Call) -> Any:
         with call.scope() as span:
             call.record_inputs(span, args, kwargs)
             result = function(*args, **kwargs)
-            _record_result(span, result)
+            span.set_result(result)
             return result
 
     return wrapper
@@ -292,16 +292,10 @@ def _wrap_coroutine(call: _Call) -> Any:
         with call.scope() as span:
             call.record_inputs(span, args, kwargs)
             result = await function(*args, **kwargs)
-            _record_result(span, result)
+            span.set_result(result)
             return result
 
     return wrapper
-
-
-def _record_result(span: LiveSpan, result: Any) -> None:
-    """Record the return value, unless the body has set outputs of its own."""
-    if not span.has_outputs:
-        span.set_outputs(result)
 
 
 class _Iteration:

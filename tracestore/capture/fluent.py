@@ -232,9 +232,13 @@ def update_current_trace(
         return
     trace = span.trace
     keyed = {"mlflow.modelId": model_id, SESSION_KEY: session_id, USER_KEY: user}
-    trace.metadata = {**trace.metadata, **texts(metadata or {}), **texts(keyed)}
-    for key, value in texts(tags or {}).items():
-        trace.set_tag(key, value)
+    said = {key: text_of(value) for key, value in keyed.items() if value is not None}
+    if metadata:
+        said = {**texts(metadata), **said}
+    if said:
+        trace.metadata = {**trace.metadata, **said}
+    if tags:
+        trace.set_tags(texts(tags))
     if client_request_id is not None:
         trace.client_request_id = text_of(client_request_id)
     trace.request_preview = cut(request_preview) if request_preview else trace.request_preview

@@ -98,7 +98,10 @@ class SpanScope:
             before = outside.find(before)
         options = self._options
         if type(before) is LiveSpan and options is DEFAULT_OPTIONS:
-            span = LiveSpan(before._trace, before, text_of(self._name), self._span_type)  # noqa: SLF001 - hot
+            name = self._name
+            if type(name) is not str or not name.isascii() or "\0" in name:
+                name = text_of(name)
+            span = LiveSpan(before._trace, before, name, self._span_type)  # noqa: SLF001 - hot
         else:
             span = start(before, self._name, self._span_type, options)
         self.span = span
@@ -295,8 +298,18 @@ def context(
                 current.set(before)
 
 
+_TEXT_ONLY = {str}
+
+
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
     """Return tags or metadata as text by text; values of None are left out, and what is no mapping."""
+    if type(values) is dict:
+        copy = values.copy()  # another thread may set more meanwhile
+        parts = [*copy, *copy.values()]
+        if set(map(type, parts)) == _TEXT_ONLY:
+            together = "".join(parts)
+            if together.isascii() and "\0" not in together:
+                return copy  # the usual case: nothing is to be changed
     if not isinstance(values, Mapping):
         runtime.failed("tags or metadata", TypeError(f"a {type(values).__name__} is no dictionary"))
         return {}

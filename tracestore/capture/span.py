@@ -70,6 +70,7 @@ last_trace_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 )
 
 _clock = time.perf_counter_ns
+_new_span_id = ids.new_span_id
 
 
 class RemoteParent(NamedTuple):
@@ -115,6 +116,7 @@ class LiveTrace:
     """
 
     __slots__ = (
+        "_clean",
         "_end_ns",
         "_is_queued",
         "_key",
@@ -177,6 +179,7 @@ class LiveTrace:
         self._written_open: set[str] = set()
         self._is_queued = False
         self._unkept: dict[str, SpanRecord] = {}
+        self._clean: tuple[Any, tuple[dict[str, str], dict[str, str]]] | None = None
 
     def adopt(self, trace_id: str) -> None:
         """Take over the id that another library gave the trace, before it begins."""
@@ -220,9 +223,10 @@ class LiveTrace:
 
     def span_ended(self, span: LiveSpan, record: SpanRecord) -> None:
         """Hand over a span that has ended; with the root the trace ends too."""
-        self.open_spans.pop(span.span_id, None)
-        self._unkept[span.span_id] = record
-        if span is not self.root and self.announced and self._end_ns is None:
+        span_id = span.span_id
+        self.open_spans.pop(span_id, None)
+        self._unkept[span_id] = record
+        if self.announced and span is not self.root and self._end_ns is None:
             self.writer.put(record)  # the usual case first
             return
         if span is not self.root and self.has_ended:
@@ -302,11 +306,15 @@ class LiveTrace:
 
     def set_tag(self, key: str, value: str) -> None:
         """Set a tag; `mlflow.traceName` renames the trace."""
-        if key == NAME_KEY:
-            self.name = value
-        else:
-            self.tags[key] = value
+        self.set_tags({key: value})
         self.changed()
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Set tags of a copy that is the trace's from now on; tell the writer by `changed`."""
+        name = tags.pop(NAME_KEY, None)
+        if name is not None:
+            self.name = name
+        self.tags.update(tags)
 
     def delete_tag(self, key: str) -> bool:
         """Delete a tag; False where there is none of that name. One that is written stays in the file."""
@@ -334,7 +342,6 @@ class LiveTrace:
     def _draft(self, end_ns: int | None) -> TraceRecord:
         """Return the trace as it stands, ended at `end_ns`, without what is derived or the same for all: 1 µs."""
         start_ns = self.root.start_time_ns
-        tags, metadata = policy.clean_both(self.tags, self.metadata)
         return TraceRecord(
             self.trace_id,
             self.experiment,
@@ -347,10 +354,17 @@ class LiveTrace:
             {},
             self.request_preview,
             self.response_preview,
-            tags,
-            metadata,
+            *self._texts(),
             self.remote is not None,
         )
+
+    def _texts(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return tags and metadata with secrets replaced; they are looked through again where they changed."""
+        said = dict(self.tags), dict(self.metadata), policy.is_on
+        known = self._clean
+        if known is None or known[0] != said:
+            known = self._clean = said, policy.clean_both(said[0], said[1])
+        return known[1]
 
     def _status(self, end_ns: int | None) -> str:
         if end_ns is None:
@@ -394,7 +408,7 @@ class LiveSpan(Span):
         self._trace = trace
         self._parent = parent
         self.trace_id = trace.trace_id
-        self.span_id = span_id = span_id or ids.new_span_id()
+        self.span_id = span_id = span_id or _new_span_id()
         self.parent_id = None if parent is None else parent.span_id
         self.name = name
         self.span_type = span_type
@@ -423,18 +437,24 @@ class LiveSpan(Span):
         if self.end_time_ns is None:
             self._outputs = encode(outputs)
 
+    def set_result(self, result: Any) -> None:
+        """Record what a function returned, unless its body has set outputs of its own."""
+        if self._outputs is None or self._outputs == "null":
+            self.set_outputs(result)
+
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute: any value, encoded at once. A key that is no text is refused in the log."""
         if self.end_time_ns is not None:
             return
-        if not isinstance(key, str):
+        if type(key) is not str and not isinstance(key, str):
             log.warning("attribute key %r of span %r is ignored: it must be text", key, self.name)
         elif key in _SPECIAL_ATTRIBUTES:
             _SPECIAL_ATTRIBUTES[key](self, value)
         else:
             if self._attributes is None or type(self._attributes) is FunctionName:
                 self._attributes = dict(self._attributes or ())
-            self._attributes[clean_text(key)] = attribute_value(value)
+            clean = key if key.isascii() and "\0" not in key else clean_text(key)
+            self._attributes[clean] = attribute_value(value)
             if key in _NOTED_ATTRIBUTES:
                 _NOTED_ATTRIBUTES[key](self)
 
@@ -445,7 +465,7 @@ class LiveSpan(Span):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Record several attributes; anything but a mapping is refused in the log."""
-        if not isinstance(attributes, Mapping):
+        if type(attributes) is not dict and not isinstance(attributes, Mapping):
             log.warning("attributes of span %r are ignored: they must be a dictionary", self.name)
             return
         for key, value in attributes.items():
@@ -575,7 +595,7 @@ class LiveSpan(Span):
             process(self)
         self.end_time_ns = end_time_ns
         record = self.record()
-        self._inputs, self._outputs = record[-2:]  # what was taken out of the record is gone
+        self._inputs, self._outputs = record[13], record[14]  # what was taken out of it is gone
         trace.span_ended(self, record)
 
     def used(self) -> tuple[Any, Any]:
@@ -655,7 +675,9 @@ class LiveSpan(Span):
             self._inputs,
             self._outputs,
         )
-        return values if policy.clean is None else policy.clean(values)
+        if policy.clean is None or (values[9:] == _BARE and self._status_message is None):
+            return values
+        return policy.clean(values)
 
     # ------------------------------------------------------------------------ reading while it runs
 
@@ -724,6 +746,10 @@ class LiveSpan(Span):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a live span can't be copied or pickled; use to_immutable_span()")
+
+
+#: The end of the record of a span that says nothing but when it was: there is nothing to clean.
+_BARE = (None,) * 6
 
 
 def _attributes_json(attributes: dict[str, Any]) -> str:
@@ -843,6 +869,9 @@ class NoOpSpan(Span):
         """Do nothing."""
 
     def set_outputs(self, outputs: Any) -> None:
+        """Do nothing."""
+
+    def set_result(self, result: Any) -> None:
         """Do nothing."""
 
     def set_attribute(self, key: str, value: Any) -> None:
