@@ -60,20 +60,20 @@ def _grown(tree: Any) -> Any:
 def messages(value: Any) -> list[dict[str, Any]]:
     """Return the messages in a list of any known shape; [] where it is none."""
     value = decoded(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("messages", [value])
     if not isinstance(value, list):
         return []
     if len(value) == 1 and isinstance(value[0], list):  # a batch of one conversation
         value = value[0]
-    found = [message(item) for item in value if isinstance(item, Mapping)]
+    found = [message(item) for item in value if isinstance(item, dict)]
     return [one for one in found if one]
 
 
 def message(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return one message; {} where there is nothing in it that a message has."""
     inner = item.get("message")
-    if isinstance(inner, Mapping):  # OpenInference wraps each, chat APIs wrap the answer
+    if isinstance(inner, dict):  # OpenInference wraps each, chat APIs wrap the answer
         item = inner
     role = item.get("role") or item.get("type")
     content, calls, answers = _parts(item)
@@ -97,13 +97,15 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
     content = decoded(item.get("content"))
     if parts is None and isinstance(content, list) and _are_parts(content):
         parts = content
-    calls = [call(one) for one in _list(item.get("tool_calls")) if isinstance(one, Mapping)]
+    calls = [call(one) for one in _list(item.get("tool_calls")) if isinstance(one, dict)]
     if not isinstance(parts, list):
         return item.get("content"), calls, None
-    texts, others, answers = [], [], None
+    texts: list[str] = []
+    others: list[Any] = []
+    answers = None
     for part in parts:
-        part = part.get("message_content", part) if isinstance(part, Mapping) else part  # noqa: PLW2901 - unwrapped
-        if not isinstance(part, Mapping):
+        part = part.get("message_content", part) if isinstance(part, dict) else part  # noqa: PLW2901 - unwrapped
+        if not isinstance(part, dict):
             others.append(part)
         elif part.get("type") in ("tool_call", "tool-call", "tool_use"):
             if part.get("name") or part.get("toolName"):  # else they are spread elsewhere
@@ -111,8 +113,8 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
         elif part.get("type") in ("tool_call_response", "tool-result", "tool_result"):
             answers = part.get("id") or part.get("toolCallId") or part.get("tool_use_id")
             others.append(part.get("response", part.get("result", part.get("content"))))
-        elif isinstance(part.get("content", part.get("text")), str):
-            texts.append(part.get("content", part.get("text")))
+        elif isinstance(text := part.get("content", part.get("text")), str):
+            texts.append(text)
         else:
             others.append(dict(part))
     if others:
@@ -125,17 +127,17 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
 def _are_parts(content: list[Any]) -> bool:
     kinds = {"text", "tool_call", "tool-call", "tool_use", "tool-result", "tool_result"}
     return bool(content) and all(
-        isinstance(part, Mapping) and part.get("type") in kinds for part in content
+        isinstance(part, dict) and part.get("type") in kinds for part in content
     )
 
 
 def call(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return one tool call as chat APIs have it."""
     inner = item.get("tool_call")
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         item = inner
     function = item.get("function")
-    function = function if isinstance(function, Mapping) else item
+    function = function if isinstance(function, dict) else item
     name = function.get("name") or item.get("toolName")
     arguments = function.get("arguments", item.get("args", item.get("input")))
     if not isinstance(arguments, str):
@@ -152,9 +154,9 @@ def _list(value: Any) -> list[Any]:
 def tool(item: Any) -> Any:
     """Return a tool's definition as chat APIs have it, `{"type": "function", "function": {…}}`."""
     item = decoded(item)
-    if isinstance(item, Mapping) and isinstance(item.get("tool"), Mapping):
+    if isinstance(item, dict) and isinstance(item.get("tool"), dict):
         item = decoded(item["tool"].get("json_schema", item["tool"]))
-    if not isinstance(item, Mapping) or "function" in item or "name" not in item:
+    if not isinstance(item, dict) or "function" in item or "name" not in item:
         return item
     function = {key: decoded(value) for key, value in item.items() if key != "type"}
     if "input_schema" in function:  # Anthropic's name for it

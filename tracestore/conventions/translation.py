@@ -100,11 +100,17 @@ def _single_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {meaning: value for meaning, (_, value) in best.items()}
 
 
+#: How attributes begin that a list is spread over.
+_SPREAD = tuple(f"{flattened.prefix}." for flattened in FLATTENED)
+
+
 def _add_lists(found: dict[str, Any], attributes: Mapping[str, Any]) -> None:
-    prefixes = {key.split(".", 2)[0] for key in attributes}
+    spread = {key: attributes[key] for key in attributes if key.startswith(_SPREAD)}
+    if not spread:
+        return
     for meaning, prefix, _source in FLATTENED:
-        if meaning not in found and prefix.partition(".")[0] in prefixes:
-            items = chat.nested(attributes, prefix)
+        if meaning not in found:
+            items = chat.nested(spread, prefix)
             if items:
                 found[meaning] = items
 
@@ -118,7 +124,7 @@ def _add_events(found: dict[str, Any], events: Sequence[Mapping[str, Any]]) -> N
             said.append({"role": MESSAGE_EVENTS[name], **values})
         elif name == CHOICE_EVENT:
             message = chat.decoded(values.get("message"))
-            answered.append(message if isinstance(message, Mapping) else dict(values))
+            answered.append(message if isinstance(message, dict) else dict(values))
         elif name in CONTENT_EVENTS:
             key, meaning = CONTENT_EVENTS[name]
             if key and values.get(key) is not None:
@@ -155,15 +161,20 @@ def _is_chat(found: Mapping[str, Any]) -> bool:
 
 def _inputs(found: Mapping[str, Any], span_type: str | None) -> Any:
     if span_type in _CHATS or "inputs" not in found:
-        said = chat.messages(found.get("input_messages"))
-        system = chat.messages([{"role": "system", "parts": chat.decoded(found.get("system"))}])
-        if said or (system and system[0]["content"]):
+        said = _with_system(chat.messages(found.get("input_messages")), found)
+        if said:
             whole = chat.decoded(found.get("inputs"))
-            rest = whole if isinstance(whole, Mapping) and _is_request(whole) else {}
-            if "system" in found and not any(m["role"] == "system" for m in said):
-                said = [*system, *said]
+            rest = whole if isinstance(whole, dict) and _is_request(whole) else {}
             return {**rest, "messages": said}
     return chat.decoded(found["inputs"]) if "inputs" in found else ABSENT
+
+
+def _with_system(said: list[dict[str, Any]], found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return messages with the instructions before them, where these are said elsewhere."""
+    if "system" not in found or any(message["role"] == "system" for message in said):
+        return said
+    instructions = chat.message({"role": "system", "parts": chat.decoded(found["system"])})
+    return [instructions, *said] if said or instructions["content"] else []
 
 
 def _is_request(whole: Mapping[str, Any]) -> bool:
@@ -179,7 +190,7 @@ def _outputs(found: Mapping[str, Any], span_type: str | None) -> Any:
             said = [chat.message(text | {"tool_calls": found["tool_calls"]})]
         if said:
             whole = chat.decoded(found.get("outputs"))
-            if isinstance(whole, Mapping) and isinstance(whole.get("choices"), list):
+            if isinstance(whole, dict) and isinstance(whole.get("choices"), list):
                 return whole  # the API's own answer says the same and more
             return {"choices": [{"index": i, "message": m} for i, m in enumerate(said)]}
     if "documents" in found and span_type in (SpanType.RETRIEVER, SpanType.RERANKER):
@@ -189,11 +200,11 @@ def _outputs(found: Mapping[str, Any], span_type: str | None) -> Any:
 
 def _document(item: Any) -> Any:
     """Return a document as MLflow has it: `page_content`, `metadata`, `id`."""
-    document = item.get("document", item) if isinstance(item, Mapping) else item
-    if not isinstance(document, Mapping):
+    document = item.get("document", item) if isinstance(item, dict) else item
+    if not isinstance(document, dict):
         return item
     metadata = chat.decoded(document.get("metadata"))
-    metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
+    metadata = dict(metadata) if isinstance(metadata, dict) else {}
     if "score" in document:
         metadata["score"] = document["score"]
     return {
@@ -205,12 +216,12 @@ def _document(item: Any) -> Any:
 
 def _added(found: Mapping[str, Any]) -> dict[str, Any]:
     added: dict[str, Any] = {}
-    usage = {key: int(found[key]) for key in _TOKENS if _is_number(found.get(key))}
+    usage = {key: int(found[key]) for key in _TOKENS if key in found and _is_number(found[key])}
     if usage:
         if usage.keys() >= {"input_tokens", "output_tokens"}:
             usage.setdefault("total_tokens", usage["input_tokens"] + usage["output_tokens"])
         added[USAGE_KEY] = usage
-    cost = {key: float(found[key]) for key in _COSTS if _is_number(found.get(key))}
+    cost = {key: float(found[key]) for key in _COSTS if key in found and _is_number(found[key])}
     if cost:
         added[COST_KEY] = cost
     for meaning, key in (("model", MODEL_KEY), ("provider", PROVIDER_KEY)):

@@ -64,7 +64,7 @@ class SpanProcessor(sdk.SpanProcessor):
             f"{context.span_id:016x}",
             None if span.parent is None else f"{span.parent.span_id:016x}",
         )
-        root = {"metadata": {"otel.resource": _resource(span)}}
+        root = {"metadata": {"otel.resource": _resource(span)}} if parent is None else None
         live = start_as(identity, parent, span.name, span.start_time, root)
         if isinstance(live, LiveSpan):
             live.set_attributes(plain_attributes(span.attributes))

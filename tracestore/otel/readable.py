@@ -71,9 +71,16 @@ def details(span: ReadableSpan) -> dict[str, Any]:
     return found
 
 
+#: Types of values that need no second look.
+_AS_THEY_ARE = frozenset({str, int, bool})
+
+
 def plain_attributes(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return attributes with plain JSON values: tuples as lists, bytes and odd numbers as objects."""
-    return {str(key): _plain(value) for key, value in (attributes or {}).items()}
+    return {
+        str(key): value if type(value) in _AS_THEY_ARE else _plain(value)
+        for key, value in (attributes or {}).items()
+    }
 
 
 def _plain(value: Any) -> Any:

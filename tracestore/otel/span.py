@@ -68,7 +68,9 @@ class Span(trace_api.Span):
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
         """Record one attribute; None is no value."""
         if value is not None:
-            self._recorded.set_attribute(key, _value_of(key, value))
+            if type(value) is str and isinstance(key, str) and key.startswith("mlflow."):
+                value = _decoded(value)
+            self._recorded.set_attribute(key, value)
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Record several attributes."""
@@ -199,14 +201,12 @@ def exception_attributes(exception: BaseException) -> dict[str, str]:
     }
 
 
-def _value_of(key: str, value: Any) -> Any:
-    """Return an attribute's value; those of MLflow are JSON text on their way through OpenTelemetry."""
-    if isinstance(key, str) and key.startswith("mlflow.") and isinstance(value, str):
-        try:
-            return msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return value
-    return value
+def _decoded(text: str) -> Any:
+    """Return what an attribute of MLflow's is: JSON text on its way through OpenTelemetry."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
 
 
 def hex_trace_id(trace_id: int) -> str:
