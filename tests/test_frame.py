@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import pathlib
@@ -11,11 +12,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tracestore
@@ -202,6 +204,94 @@ def test_cells_are_the_values_of_the_entities(
         row["trace"] = json.loads(row["trace"])
     assert len(cells) == TRACES
     assert cells == [_expected(trace) for trace in traces]
+
+
+_TEXTS = st.text(max_size=12)
+_TOKENS = st.none() | st.integers(0, 2**62)
+_COSTS = st.none() | st.floats(0, 1e6)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> list[TraceRecord]:
+    keys = _TEXTS | st.sampled_from(
+        [
+            "mlflow.trace_schema.version",
+            "mlflow.trace.tokenUsage",
+            "mlflow.trace.cost",
+            "mlflow.user",
+            "mlflow.traceName",
+            "mlflow.trace.session",
+        ]
+    )
+    texts = st.dictionaries(keys, _TEXTS, max_size=4)
+    return [
+        TraceRecord(
+            trace_id="",
+            experiment=0,
+            start_time_ms=draw(st.integers(0, 2**42)),
+            name=draw(st.none() | _TEXTS),
+            status=draw(st.sampled_from(["OK", "ERROR", "IN_PROGRESS", "ODD"])),
+            duration_ms=draw(st.none() | st.integers(0, 2**60)),
+            client_request_id=draw(st.none() | _TEXTS),
+            usage=_known({name: draw(_TOKENS) for name in record_rows.Usage.__struct_fields__}),
+            cost=_known({name: draw(_COSTS) for name in record_rows.Cost.__struct_fields__}),
+            request_preview=draw(st.none() | _TEXTS),
+            response_preview=draw(st.none() | _TEXTS),
+            tags=draw(texts),
+            metadata=draw(texts),
+        )
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+
+
+_SAID = st.tuples(
+    st.booleans(), _TEXTS, _VALUES, st.none() | _TEXTS, st.none() | st.dictionaries(_TEXTS, _TEXTS)
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(records=_records(), said=st.lists(_SAID, max_size=4))
+def test_the_trace_column_is_the_trace_as_json_byte_for_byte(
+    empty: Store, records: list[TraceRecord], said: list[Any]
+) -> None:
+    records = [record._replace(trace_id=f"tr-{next(_NUMBERS):032x}") for record in records]
+    spans = [span for record in records for span in _spans(random.Random(1), record)]
+    empty.writer.run(lambda connection: record_rows.write_records(connection, records, spans))
+    about = records[0].trace_id
+    for is_feedback, name, value, rationale, metadata in said:
+        if is_feedback:
+            error = None if value is not None else ValueError(name)
+            empty.log_feedback(about, name or "n", value, None, error, rationale, metadata)
+        elif value is not None:
+            empty.log_expectation(about, name or "n", value, metadata=metadata)
+    only = f"trace_id IN ({', '.join(repr(record.trace_id) for record in records)})"
+    for include_spans in (True, False):
+        traces = empty.search_traces(only, include_spans=include_spans)
+        found = empty.search_frame(only, include_spans=include_spans)
+        assert found["trace"].tolist() == [_json(trace.to_dict()) for trace in traces]
+        for row, trace in zip(_cells(found), traces, strict=True):
+            expected = _expected(trace)
+            assert {**row, "trace": expected["trace"]} == expected
+            assert list(row["tags"]) == list(expected["tags"])
+            assert list(row["trace_metadata"]) == list(expected["trace_metadata"])
+
+
+_NUMBERS = itertools.count()
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 @pytest.mark.parametrize("seed", range(4))

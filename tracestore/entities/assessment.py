@@ -159,7 +159,7 @@ class Assessment:
         values["source"] = {"source_type": source.source_type, "source_id": source.source_id}
         values["create_time"] = rfc3339(fields["create_time_ms"])
         values["last_update_time"] = rfc3339(fields["last_update_time_ms"])
-        values[self.kind] = _body(self.kind, fields["value"], fields.get("error"))
+        values[self.kind] = assessment_body(self.kind, fields["value"], fields.get("error"))
         return values
 
     @staticmethod
@@ -191,7 +191,7 @@ class Assessment:
         )
 
 
-def _body(kind: str, value: Any, error: AssessmentError | None) -> dict[str, Any]:
+def assessment_body(kind: str, value: Any, error: AssessmentError | None) -> dict[str, Any]:
     """Return the part of the dictionary form that differs by kind."""
     if kind == "expectation" and isinstance(value, (dict, list)):
         text = json.dumps(value)

@@ -181,7 +181,7 @@ def read_infos(connection: sqlite3.Connection, keys: Sequence[int]) -> Iterator[
     """Yield what the file holds about the trace of each key, in the order of `keys`."""
     wanted = (_json_array(keys),)
     assessments = assessments_by_trace(connection, wanted)
-    resource = functools.cache(functools.partial(_resource, connection))
+    resource = functools.cache(functools.partial(resource_of, connection))
     for row in connection.execute(_INFOS, wanted):
         yield row, resource(row[3]), assessments.get(row[0], ())
 
@@ -236,7 +236,8 @@ def texts_of(
 STATES = {state.value: state for state in TraceState}
 
 
-def _resource(connection: sqlite3.Connection, key: int) -> dict[str, str]:
+def resource_of(connection: sqlite3.Connection, key: int) -> dict[str, str]:
+    """Return the metadata that all traces of one program have."""
     row = connection.execute("SELECT metadata FROM resources WHERE id = ?", (key,)).fetchone()
     return {SCHEMA_KEY: "3", **({} if row is None else _decode_texts(row[0]))}
 
