@@ -16,6 +16,7 @@ PACKAGE = pathlib.Path(tracestore.__file__).parent
 #: know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "beyond"),
+    ("arguments",),
     ("settings", "encoding", "ids", "redaction", "display", "progress"),
     ("ui", "answers"),  # ui draws entities, which show themselves by it
     ("entities",),

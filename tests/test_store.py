@@ -763,8 +763,8 @@ def test_experiments_are_created_found_and_unique(store: Store) -> None:
         store.create_experiment("/Shared/app")
     with pytest.raises(NotFoundError):
         store.get_experiment("12345")
-    for name in ("", "  ", None):
-        with pytest.raises(InvalidArgumentError, match="not blank"):
+    for name, rule in (("", "not blank"), ("  ", "not blank"), (None, "must be text")):
+        with pytest.raises(InvalidArgumentError, match=rule):
             store.create_experiment(name)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(InvalidArgumentError, match="decimal number"):
         store.get_experiment("seven")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tracestore import ids
+from tracestore.arguments import shown
 from tracestore.encoding import clean_text, encode, text_of
 from tracestore.entities import AssessmentSource, Expectation, Feedback
 from tracestore.errors import InvalidArgumentError
@@ -51,7 +53,11 @@ def checked(assessment: A) -> A:
             f"assessment is a {type(assessment).__name__}; pass a Feedback or an Expectation"
         )
     if not isinstance(assessment.name, str):
-        raise InvalidArgumentError(f"assessment name is {assessment.name!r}; it must be text")
+        raise InvalidArgumentError(f"assessment name is {shown(assessment.name)}; it must be text")
+    if assessment.metadata and not isinstance(assessment.metadata, Mapping):
+        raise InvalidArgumentError(
+            f"assessment metadata is {shown(assessment.metadata)}; it must be a dictionary"
+        )
     return assessment
 
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, cast
 
+from tracestore.arguments import checked, shown
 from tracestore.assessments import A
 from tracestore.beyond import attribute_error
 from tracestore.capture.documentation import documented_as
 from tracestore.capture.fluent import start_span_no_context
 from tracestore.capture.older_names import takes
-from tracestore.capture.scope import NO_OP, SpanOptions, start, texts
+from tracestore.capture.scope import NO_OP, SpanOptions, listed, start, texts
 from tracestore.capture.span import LiveSpan, LiveTrace
 from tracestore.entities import (
     AssessmentError,
@@ -61,9 +62,7 @@ class MlflowClient:
     """
 
     def __init__(self, tracking_uri: str | os.PathLike[str] | None = None) -> None:
-        self._own_store = (
-            None if tracking_uri is None else Store(path_of_uri(os.fspath(tracking_uri)))
-        )
+        self._own_store = None if tracking_uri is None else Store(path_of_uri(tracking_uri))
 
     def __getattr__(self, name: str) -> NoReturn:
         raise attribute_error("client", f"{type(self).__name__!r} object", name)
@@ -100,7 +99,7 @@ class MlflowClient:
                 attributes=attributes,
                 experiment_id=experiment_id,
                 run_id=run_id,
-                links=None if links is None else list(links),
+                links=listed(links),
             ),
             root={"tags": texts(tags or {}), "metadata": {}, "start_time_ns": start_time_ns},
         )
@@ -136,7 +135,7 @@ class MlflowClient:
             parent = self._running_span(trace_id, parent_id)
             if parent is None:
                 raise NotFoundError(
-                    f"no span {parent_id!r} of trace {trace_id!r} runs in this process"
+                    f"no span {shown(parent_id)} of trace {shown(trace_id)} runs in this process"
                 )
         return start_span_no_context(
             name,
@@ -182,13 +181,14 @@ class MlflowClient:
             return
         trace = self._running_trace(trace_id)
         if trace is None and not self._is_stored(trace_id):
-            raise NotFoundError(f"no trace {trace_id!r} runs in this process")
+            raise NotFoundError(f"no trace {shown(trace_id)} runs in this process")
         if trace is None or trace.has_ended:
             raise InvalidArgumentError(f"trace {trace_id!r} has ended already")
         _end(trace.root, outputs, attributes, status, end_time_ns)
 
     def _running_trace(self, trace_id: str) -> LiveTrace | None:
-        return cast("LiveTrace | None", runtime.store.live.get(trace_id))
+        known = isinstance(trace_id, str)  # else it may have no hash
+        return cast("LiveTrace | None", runtime.store.live.get(trace_id) if known else None)
 
     def _is_stored(self, trace_id: str) -> bool:
         try:
@@ -198,7 +198,8 @@ class MlflowClient:
 
     def _running_span(self, trace_id: str, span_id: str) -> LiveSpan | None:
         trace = self._running_trace(trace_id)
-        return None if trace is None else trace.open_spans.get(span_id)
+        known = trace is not None and isinstance(span_id, str)
+        return trace.open_spans.get(span_id) if trace is not None and known else None
 
     # ------------------------------------------------------------------------ reading and changing
 
@@ -286,6 +287,7 @@ class MlflowClient:
         """Have stored traces belong to no run, where they belong to this one."""
         self._store.delete_metadata(trace_ids, RUN_KEY, run_id)
 
+    @checked
     def link_prompt_versions_to_trace(self, prompt_versions: Sequence[Any], trace_id: str) -> None:
         """Note which prompts a trace used: tag `mlflow.linkedPrompts`, which `prompt = 'name/version'` finds.
 
@@ -299,6 +301,10 @@ class MlflowClient:
         before = self._store.get_trace(trace_id).info.tags.get(PROMPTS_KEY, "[]")
         prompts = json.loads(before)
         for version in prompt_versions:
+            if not (hasattr(version, "name") and hasattr(version, "version")):
+                raise InvalidArgumentError(
+                    f"a prompt version is {shown(version)}; it must have a name and a version"
+                )
             prompt = {"name": str(version.name), "version": str(version.version)}
             if prompt not in prompts:
                 prompts.append(prompt)

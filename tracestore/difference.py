@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tracestore import display
+from tracestore.arguments import checked
 from tracestore.entities import Span, Trace
 
 #: What a span records, as far as it is compared.
@@ -132,6 +133,7 @@ class TraceDiff:
             "pairs": [_pair_dict(pair) for pair in self.pairs],
         }
 
+    @checked
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return both traces side by side as HTML without script, and write it to `path` if one is given.
 

@@ -254,7 +254,7 @@ def set_tracking_uri(uri: str | os.PathLike[str]) -> None:
     Example:
         >>> set_tracking_uri("sqlite:///traces.db")
     """
-    runtime.configure(path=settings_.path_of_uri(os.fsdecode(uri)))
+    runtime.configure(path=settings_.path_of_uri(uri))
 
 
 def is_tracking_uri_set() -> bool:

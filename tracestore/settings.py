@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracestore.arguments import shown
 from tracestore.errors import InvalidArgumentError
 
 log = logging.getLogger("tracestore")
@@ -135,7 +136,7 @@ def _without_credentials(found: re.Match[str]) -> str:
     return f"{found[1] or ''}//***@" if found[2] else "***@"
 
 
-def path_of_uri(uri: str) -> str:
+def path_of_uri(uri: str | os.PathLike[str]) -> str:
     """Return the file that `uri` names: a `sqlite:///path` URI or a plain path.
 
     As in SQLAlchemy and MLflow three slashes precede a relative path and four an absolute one, and `sqlite://` is
@@ -144,6 +145,9 @@ def path_of_uri(uri: str) -> str:
     Raises:
         InvalidArgumentError: Another kind of URI (`http://…`, `databricks`), or no file name.
     """
+    uri = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
+    if not isinstance(uri, str):
+        raise InvalidArgumentError(f"tracking URI is {shown(uri)}; it must be text or a path")
     if uri.startswith("sqlite:"):
         path = uri.removeprefix("sqlite:").split("?", 1)[0]
         path = urllib.parse.unquote(path.removeprefix("///") if path.startswith("///") else "")
@@ -184,7 +188,7 @@ def path_of_file(path: str | os.PathLike[str]) -> str:
     except (TypeError, UnicodeEncodeError):
         is_path = False
     if not is_path:
-        raise InvalidArgumentError(f"path is {path!r:.100}; it must name a file")
+        raise InvalidArgumentError(f"path is {shown(path)}; it must name a file")
     return os.path.abspath(text)  # noqa: PTH100 - as text, without following links
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tracestore import assessments, frame, ids, settings
+from tracestore.arguments import checked, shown
 from tracestore.assessments import A
 from tracestore.encoding import clean_text, text_of
 from tracestore.entities import (
@@ -97,6 +98,7 @@ class Recording(Protocol):
         """Take note that a span is in the file."""
 
 
+@checked
 class Store:
     """One SQLite file of traces.
 
@@ -286,7 +288,7 @@ class Store:
         from tracestore import search, sessions  # noqa: PLC0415 - not needed by a program that only records
 
         also = _also(run_id, model_id)
-        experiments = _experiments(experiment_ids)
+        experiments = experiment_keys(experiment_ids)
         chosen = search.Query(filter_string, None, experiments, also)
         members = search.Query(None, None, experiments, also)
         with self.reading() as connection:
@@ -323,7 +325,7 @@ class Store:
         from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
 
         with self.reading() as connection:
-            query = search.Query(filter_string, None, _experiments(experiment_ids))
+            query = search.Query(filter_string, None, experiment_keys(experiment_ids))
             return search.count(connection, query)
 
     def report(
@@ -415,7 +417,7 @@ class Store:
             zone=zone,
             start=start,
             end=end,
-            experiments=_experiments(experiment_ids),
+            experiments=experiment_keys(experiment_ids),
             order_by=order_by,
             max_results=max_results,
         )
@@ -462,7 +464,7 @@ class Store:
             group_by=by,
             start=start,
             end=end,
-            experiments=_experiments(experiment_ids),
+            experiments=experiment_keys(experiment_ids),
         )
         with self.reading() as connection, ProgressLine("traces read") as progress:
             return comparison.compare(connection, request, baseline, progress.at)
@@ -504,7 +506,7 @@ class Store:
                 connection,
                 filter_string,
                 within,
-                _experiments(experiment_ids),
+                experiment_keys(experiment_ids),
                 max_results,
                 min_count,
                 progress.at,
@@ -669,7 +671,7 @@ class Store:
 
     def log_feedback(
         self,
-        trace_id: str,
+        trace_id: str | None,
         name: str = "feedback",
         value: Any = None,
         source: AssessmentSource | None = None,
@@ -709,7 +711,7 @@ class Store:
 
     def log_expectation(
         self,
-        trace_id: str,
+        trace_id: str | None,
         name: str,
         value: Any,
         source: AssessmentSource | None = None,
@@ -728,7 +730,7 @@ class Store:
             ),
         )
 
-    def log_assessment(self, trace_id: str, assessment: A) -> A:
+    def log_assessment(self, trace_id: str | None, assessment: A) -> A:
         """Store a Feedback or Expectation; return a copy with its id and trace, and give these to `assessment`.
 
         The same object may be stored again, and is another assessment then. For a trace that is not recorded
@@ -1398,6 +1400,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     functions.register(connection)
 
 
+@checked
 def _find(
     connection: sqlite3.Connection,
     filter_string: str | None = None,
@@ -1413,7 +1416,7 @@ def _find(
     from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
 
     query = search.Query(
-        filter_string, order_by, _experiments(experiment_ids), _also(run_id, model_id)
+        filter_string, order_by, experiment_keys(experiment_ids), _also(run_id, model_id)
     )
     return search.search_ids(connection, query, max_results, page_token)
 
@@ -1427,13 +1430,14 @@ def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:
     )
 
 
-def _experiments(ids: Sequence[str] | None) -> tuple[int, ...] | None:
+def experiment_keys(ids: Sequence[str] | None) -> tuple[int, ...] | None:
+    """Return experiments' numbers, None for None; InvalidArgumentError for what is no list of their ids."""
     if isinstance(ids, str):
         raise InvalidArgumentError(
-            f"experiment_ids is the text {ids!r}; pass a list of ids, and a filter as filter_string=…"
+            f"experiment_ids is the text {shown(ids)}; pass a list of ids, and a filter as filter_string=…"
         )
     if ids is not None and not isinstance(ids, Iterable):
-        raise InvalidArgumentError(f"experiment_ids is {ids!r}; it must be a list of ids")
+        raise InvalidArgumentError(f"experiment_ids is {shown(ids)}; it must be a list of ids")
     return None if ids is None else tuple(experiment_key(experiment_id) for experiment_id in ids)
 
 
@@ -1441,25 +1445,25 @@ def experiment_key(experiment_id: str) -> int:
     """Return an experiment's number; InvalidArgumentError for anything but a decimal number."""
     try:
         key = int(experiment_id)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         key = -1
     if not 0 <= key < 2**63:
         raise InvalidArgumentError(
-            f"experiment id is {experiment_id!r}; it must be a decimal number"
+            f"experiment id is {shown(experiment_id)}; it must be a decimal number"
         )
     return key
 
 
 def _experiment_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise InvalidArgumentError(f"experiment name is {name!r}; it must be text, not blank")
+        raise InvalidArgumentError(f"experiment name is {shown(name)}; it must be text, not blank")
     return clean_text(name)
 
 
 def _tag_key(key: object) -> str:
     if not isinstance(key, str) or not 1 <= len(key) <= 250:
         raise InvalidArgumentError(
-            f"tag key is {key!r:.300}; it must be text of 1 to 250 characters"
+            f"tag key is {shown(key)}; it must be text of 1 to 250 characters"
         )
     return clean_text(key)
 
@@ -1478,6 +1482,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@checked
 def repair(
     path: str | os.PathLike[str],
     new_path: str | os.PathLike[str],

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracestore import display
+from tracestore.arguments import checked, shown
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError
 from tracestore.figures.conditions import parse
@@ -35,6 +36,7 @@ class Recorded:
         baseline: The file of an earlier run, None where none was named.
     """
 
+    @checked
     def __init__(self, store: Store, test: str = "", baseline: str | None = None) -> None:
         self.store, self.test, self.baseline = store, test, baseline
 
@@ -43,12 +45,14 @@ class Recorded:
         """The file."""
         return self.store.path
 
+    @checked
     def traces(self, filter_string: str | None = None) -> list[Trace]:
         """Return the traces that meet a filter, in the order in which they began."""
         return list(
             self.store.search_traces(filter_string, max_results=None, order_by="timestamp_ms ASC")
         )
 
+    @checked
     def assert_trace(
         self,
         filter_string: str | None = None,
@@ -97,9 +101,10 @@ class Recorded:
             _check_spans(trace, spans, no_errors=no_errors)
             _check_bounds(trace, limit_ms, max_tokens)
             if outputs is not None and not agrees(outputs, decoded(trace.data.response)):
-                _fail(f"returned {trace.data.response!r:.200}, not {outputs!r:.200}", trace)
+                _fail(f"returned {trace.data.response!r:.200}, not {shown(outputs)}", trace)
         return found[-1]
 
+    @checked
     def assert_no_trace(self, filter_string: str | None = None) -> None:
         """Assert that the test recorded no trace that meets a filter, none at all without one."""
         found = self.traces(filter_string)
@@ -119,6 +124,7 @@ class Recorded:
             f"expected {wanted}{' of ' + asked if asked else ''}, found {found}; recorded: {listed}"
         )
 
+    @checked
     def assert_no_worse(
         self,
         max_increase: Mapping[str, float] | None = None,

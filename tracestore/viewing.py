@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracestore import explorer
+from tracestore.arguments import checked
 from tracestore.difference import TraceDiff, diff_traces
 from tracestore.entities import Trace
-from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
-from tracestore.store import Store
+from tracestore.store import Store, experiment_keys
 
 
+@checked
 def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
     """Return two traces aligned by the paths of their spans, with what differs.
 
@@ -39,15 +40,13 @@ def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
         >>> diff(first.trace_id, second.trace_id).pairs[0].text_difference("outputs")
         ['- "yes"', '+ "no"']
     """
-    for each in (a, b):
-        if not isinstance(each, (Trace, str)):
-            raise InvalidArgumentError(f"{each!r:.100} is no trace; pass a trace or its id")
     first, second = (
         runtime.store.get_trace(each) if isinstance(each, str) else each for each in (a, b)
     )
     return diff_traces(first, second)
 
 
+@checked
 def report(
     filter_string: str | None = None,
     path: str | os.PathLike[str] = "traces.html",
@@ -88,6 +87,7 @@ def report(
     )
 
 
+@checked
 def explore(
     filter_string: str | None = None,
     *,
@@ -115,7 +115,8 @@ def explore(
     Example:
         >>> explore("status = 'ERROR'")  # doctest: +SKIP
     """
-    ids = list(experiment_ids) if experiment_ids is not None else None
+    keys = experiment_keys(experiment_ids)
+    ids = None if keys is None else [str(key) for key in keys]
     if store is None:
         store = runtime.store
         ids = [str(runtime.experiment)] if ids is None else ids

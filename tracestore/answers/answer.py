@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from tracestore.answers.cells import cell_text
+from tracestore.arguments import checked
 from tracestore.errors import InvalidArgumentError
 
 #: Rows that printing and drawing show.
@@ -82,6 +83,7 @@ class Answer(Sequence[dict[str, Any]]):
     def __getitem__(self, key: slice) -> list[dict[str, Any]]: ...
     @overload
     def __getitem__(self, key: str) -> list[Any]: ...
+    @checked
     def __getitem__(self, key: int | slice | str) -> Any:
         if isinstance(key, str):
             return self._column(key)
@@ -93,12 +95,15 @@ class Answer(Sequence[dict[str, Any]]):
         return (dict(zip(self.names, row, strict=True)) for row in self._rows)
 
     def _column(self, name: str) -> list[Any]:
+        place = self._place(name)
+        return [row[place] for row in self._rows]
+
+    def _place(self, name: str) -> int:
         if name not in self.names:
             raise InvalidArgumentError(
                 f"the answer has no column {name!r}; it has {', '.join(self.names)}"
             )
-        place = self.names.index(name)
-        return [row[place] for row in self._rows]
+        return self.names.index(name)
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """Return the rows as tuples, in the order of `columns`."""
@@ -149,6 +154,7 @@ class Answer(Sequence[dict[str, Any]]):
         """Return the rows as dictionaries of JSON values."""
         return [{name: _plain(value) for name, value in row.items()} for row in self]
 
+    @checked
     def frame(self, return_type: str = "pandas") -> Any:
         """Return a data frame.
 
@@ -221,9 +227,10 @@ class Answer(Sequence[dict[str, Any]]):
         """Whether the first column is time."""
         return bool(self.columns) and self.columns[0].unit == "time"
 
+    @checked
     def series(self, name: str) -> dict[str, list[tuple[Any, Any]]]:
         """Return the points of a figure by label: (time, value); without time (None, value)."""
-        value_at = self.names.index(name)
+        value_at = self._place(name)
         first = 1 if self.has_time() else 0
         keys = [at for at, column in enumerate(self.columns) if column.is_key and at >= first]
         found: dict[str, list[tuple[Any, Any]]] = {}

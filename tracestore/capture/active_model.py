@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from tracestore.arguments import checked
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 
@@ -34,6 +35,7 @@ class ActiveModel:
         return f"ActiveModel({self.model_id!r})"
 
 
+@checked
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> ActiveModel:
     """Record `mlflow.modelId` with every trace from now on, or within a `with` block.
 

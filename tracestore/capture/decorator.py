@@ -18,8 +18,9 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
+from tracestore.arguments import shown
 from tracestore.capture.routes import turn_routes
-from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start
+from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, listed, start
 from tracestore.capture.span import FunctionName, LiveSpan, NoOpSpan, current, innermost
 from tracestore.entities import Link, SpanEvent, SpanLogLevel
 from tracestore.errors import InvalidArgumentError
@@ -105,14 +106,14 @@ def trace(
     ratio = sampling_ratio_override
     if ratio is not None and not (isinstance(ratio, (int, float)) and 0.0 <= ratio <= 1.0):
         raise InvalidArgumentError(
-            f"sampling_ratio_override is {ratio!r}; it must be from 0.0 to 1.0"
+            f"sampling_ratio_override is {shown(ratio)}; it must be from 0.0 to 1.0"
         )
     options = SpanOptions(
         attributes=attributes,
         experiment_id=getattr(trace_destination, "experiment_id", None),
         sampling_ratio=ratio,
         log_level=log_level,
-        links=None if links is None else list(links),
+        links=listed(links),
         description=description,
     )
 
@@ -136,7 +137,7 @@ def _decorate(
             return kind(_decorate(function.__func__, name, span_type, options, reducer))
     if not callable(function):
         raise InvalidArgumentError(
-            f"trace decorates functions and other callables, not {function!r:.100}; "
+            f"trace decorates functions and other callables, not {shown(function)}; "
             "its options go by keyword: @trace(name=…)"
         )
     call = _Call(function, name, span_type, options, reducer)

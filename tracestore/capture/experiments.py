@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tracestore.arguments import checked
 from tracestore.capture.documentation import documented_as
 from tracestore.entities import Experiment, PagedList, ViewType
 from tracestore.errors import InvalidArgumentError
@@ -12,6 +13,7 @@ from tracestore.runtime import runtime
 from tracestore.store import Store
 
 
+@checked
 def set_experiment(
     experiment_name: str | None = None,
     experiment_id: str | None = None,
@@ -36,6 +38,7 @@ def set_experiment(
     return runtime.set_experiment(experiment_name, experiment_id)
 
 
+@checked
 @documented_as(Store.create_experiment)
 def create_experiment(
     name: str,
@@ -127,6 +130,7 @@ def set_experiment_tag(key: str, value: Any) -> None:
     runtime.store.set_experiment_tag(str(runtime.experiment), key, value)
 
 
+@checked
 def set_experiment_tags(tags: dict[str, Any]) -> None:
     """Set several tags of the active experiment.
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, start, texts
+from tracestore.arguments import shown
+from tracestore.capture.scope import (
+    DEFAULT_OPTIONS,
+    SpanOptions,
+    SpanScope,
+    listed,
+    start,
+    texts,
+)
 from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, last_trace_id, log
 from tracestore.encoding import text_of
 from tracestore.entities import (
@@ -80,7 +88,7 @@ def start_span(
             experiment_id=getattr(trace_destination, "experiment_id", None),
             log_level=log_level,
             run_id=run_id,
-            links=None if links is None else list(links),
+            links=listed(links),
             description=description,
         ),
     )
@@ -130,7 +138,7 @@ def start_span_no_context(
             attributes=attributes,
             experiment_id=experiment_id,
             log_level=log_level,
-            links=None if links is None else list(links),
+            links=listed(links),
             description=description,
         ),
         root={
@@ -250,7 +258,7 @@ def update_current_trace(
 def _final_state(state: TraceState | str) -> str:
     text = state.value if isinstance(state, TraceState) else state
     if text not in ("OK", "ERROR"):
-        raise InvalidArgumentError(f"state is {state!r}; it must be 'OK' or 'ERROR'")
+        raise InvalidArgumentError(f"state is {shown(state)}; it must be 'OK' or 'ERROR'")
     return text
 
 

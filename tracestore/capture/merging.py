@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tracestore.arguments import checked
 from tracestore.capture.fluent import start_span_no_context
-from tracestore.capture.span import LiveSpan, NoOpSpan, innermost
+from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, moment_ns
 from tracestore.entities import Span, Trace, TraceState
 from tracestore.entities.span import INTERMEDIATE_OUTPUTS_KEY, TRACE_ID_KEY
 from tracestore.entities.trace import COST_KEY, NAME_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY
@@ -19,7 +20,8 @@ from tracestore.storage.schema import RESOURCE_KEYS
 _OF_THE_WHOLE = RESOURCE_KEYS | {COST_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY}
 
 
-def add_trace(trace: Trace | dict[str, Any], target: LiveSpan | None = None) -> None:
+@checked
+def add_trace(trace: Trace | dict[str, Any], target: LiveSpan | NoOpSpan | None = None) -> None:
     """Add a trace that has ended elsewhere, in a service that was called say, to one that runs here.
 
     Its spans keep their ids and times; its tags and metadata count where the running trace has none of that
@@ -153,15 +155,14 @@ def log_trace(
     warnings.warn(
         "log_trace is older; start_span and trace record more", category=FutureWarning, stacklevel=2
     )
-    given = dict(attributes or {})
-    if intermediate_outputs:
-        given[INTERMEDIATE_OUTPUTS_KEY] = intermediate_outputs
-    start_ns = start_time_ms * 1_000_000 if start_time_ms else None
-    end_ns = None
-    if start_ns is not None and execution_time_ms:
-        end_ns = start_ns + execution_time_ms * 1_000_000
+    start_ms = moment_ns(start_time_ms or 0, "start_time_ms", "milliseconds since 1970")
+    taken_ms = moment_ns(execution_time_ms or 0, "execution_time_ms", "milliseconds")
+    start_ns = start_ms * 1_000_000 if start_ms else None
+    end_ns = start_ns + taken_ms * 1_000_000 if start_ns and taken_ms else None
     span = start_span_no_context(
-        name, inputs=request, attributes=given, tags=tags, start_time_ns=start_ns
+        name, inputs=request, attributes=attributes, tags=tags, start_time_ns=start_ns
     )
+    if intermediate_outputs:
+        span.set_attribute(INTERMEDIATE_OUTPUTS_KEY, intermediate_outputs)
     span.end(outputs=response, end_time_ns=end_ns)
     return span.trace_id

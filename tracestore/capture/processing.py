@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tracestore.arguments import checked
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 
@@ -65,6 +66,7 @@ class Configuration:
         PROCESSORS[:] = self._before
 
 
+@checked
 def configure(span_processors: Iterable[Processor] | None = None) -> Configuration:
     """Have functions see each span when it ends, before anything of it is kept; from now on, or in a block.
 

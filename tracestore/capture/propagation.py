@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 
+from tracestore.arguments import checked
 from tracestore.capture.scope import NO_OP, remote_parent
 from tracestore.capture.span import (
     LiveSpan,
@@ -55,6 +56,7 @@ def get_tracing_context_headers_for_http_request() -> dict[str, str]:
     return {HEADER: f"00-{span.trace_id.removeprefix('tr-')}-{span.span_id}-01"}
 
 
+@checked
 @contextlib.contextmanager
 def set_tracing_context_from_http_request_headers(headers: Mapping[str, str]) -> Iterator[None]:
     """Record the spans of the block under the span that another process named in `traceparent`.

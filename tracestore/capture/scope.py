@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -241,6 +241,13 @@ def _apply(span: LiveSpan, options: SpanOptions) -> None:
                 apply(value)
             except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
                 runtime.failed("part of a span", error)
+
+
+def listed(links: Any) -> list[Any] | None:
+    """Return links as they are now; what is no list of any counts as one, which is then left out."""
+    if links is None:
+        return None
+    return list(links) if isinstance(links, Iterable) and not isinstance(links, str) else [links]
 
 
 def _mapping(attributes: Any) -> Mapping[str, Any]:

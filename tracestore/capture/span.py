@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracestore import ids
+from tracestore.arguments import shown
 from tracestore.capture import environment
 from tracestore.capture.processing import PROCESSORS, process
 from tracestore.conventions.rules import MARKERS
@@ -756,15 +757,15 @@ def _attributes_json(attributes: dict[str, Any]) -> str:
     return attributes.text if type(attributes) is FunctionName else encode_attributes(attributes)
 
 
-def moment_ns(value: Any, what: str) -> int | None:
-    """Return `value` as nanoseconds since 1970; None, and a warning that names `what`, for anything else."""
+def moment_ns(value: Any, what: str, unit: str = "nanoseconds since 1970") -> int | None:
+    """Return `value` as a whole number of `unit`; None, and a warning that names `what`, for anything else."""
     try:
         moment = int(value)
     except (TypeError, ValueError, OverflowError):
         moment = -1
     if 0 <= moment < 2**63:
         return moment
-    log.warning("%s is %.100r and ignored: it must be nanoseconds since 1970", what, value)
+    log.warning("%s is %s and ignored: it must be %s", what, shown(value), unit)
     return None
 
 

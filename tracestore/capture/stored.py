@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tracestore import frame
+from tracestore.arguments import checked
 from tracestore.capture.documentation import documented_as
 from tracestore.capture.older_names import takes
 from tracestore.capture.span import log
@@ -54,6 +55,8 @@ def get_trace(trace_id: str, silent: bool = False, flush: bool = False) -> Trace
         'OK'
     """
     del flush
+    if trace_id is None:  # what get_last_active_trace_id gives before the first
+        return None
     try:
         return runtime.store.get_trace(trace_id)
     except NotFoundError as error:
@@ -132,6 +135,7 @@ def search_traces(
 ) -> pd.DataFrame: ...
 
 
+@checked
 @documented_as(Store.search_traces)
 def search_traces(  # noqa: D417 - the store says the others
     experiment_ids: Sequence[str] | None = None,

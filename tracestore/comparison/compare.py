@@ -10,6 +10,7 @@ from typing import Any
 
 from tracestore.answers import Answer, Column
 from tracestore.answers.cells import cell_text
+from tracestore.arguments import shown
 from tracestore.comparison import intervals
 from tracestore.comparison.intervals import Interval
 from tracestore.comparison.sentences import difference_sentence
@@ -100,7 +101,8 @@ def _keys(measured: Measured, baseline: object) -> list[tuple[Any, ...]]:
     wanted = tuple(baseline) if isinstance(baseline, (list, tuple)) else (baseline,)
     if wanted not in keys:
         there = ", ".join(_name(key) for key in keys)
-        raise InvalidArgumentError(f"there is no group {_name(wanted)} to compare with; {there}")
+        named = _name(wanted) if all(isinstance(each, str) for each in wanted) else shown(baseline)
+        raise InvalidArgumentError(f"there is no group {named} to compare with; {there}")
     return [wanted, *(key for key in keys if key != wanted)]
 
 

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from tracestore.arguments import checked
 from tracestore.entities.span_event import exception_message, stack_trace
 from tracestore.errors import InvalidArgumentError
 
@@ -75,6 +76,7 @@ class AssessmentSource:
         return dataclasses.asdict(self)
 
     @classmethod
+    @checked
     def from_dictionary(cls, data: Mapping[str, Any]) -> AssessmentSource:
         """Return the source that `to_dictionary`, here or in MLflow 3, made `data` of."""
         with _reading("assessment's source"):
@@ -110,6 +112,7 @@ class AssessmentError:
         return dataclasses.asdict(self) | {"stack_trace": stack}
 
     @classmethod
+    @checked
     def from_dictionary(cls, data: Mapping[str, Any]) -> AssessmentError:
         """Return the error that `to_dictionary`, here or in MLflow 3, made `data` of."""
         with _reading("assessment's error"):
@@ -163,6 +166,7 @@ class Assessment:
         return values
 
     @staticmethod
+    @checked
     def from_dictionary(data: Mapping[str, Any]) -> Feedback | Expectation:
         """Return the assessment that `to_dictionary`, here or in MLflow 3, made `data` of.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked
+
 
 class Link(msgspec.Struct, frozen=True):
     """A reference to a span of another trace. Ids as hex text, `tr-…` and 16 digits."""
@@ -24,6 +26,7 @@ class Link(msgspec.Struct, frozen=True):
         }
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> Link:
         """Return the link that `to_dict` made `data` of."""
         return cls(data["trace_id"], data["span_id"], data.get("attributes"))

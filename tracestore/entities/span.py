@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.entities.link import Link
 from tracestore.entities.span_event import SpanEvent, exception_message
 from tracestore.entities.span_log_level import SpanLogLevel, default_level
@@ -189,7 +190,9 @@ class Span:
 
     def get_attribute(self, key: str) -> Any:
         """Return one attribute, decoded; None where the span has no such attribute."""
-        return self.attributes.get(key)
+        return (
+            self.attributes.get(key) if isinstance(key, str) else None
+        )  # else it may have no hash
 
     @property
     def events(self) -> list[SpanEvent]:
@@ -256,6 +259,7 @@ class Span:
         }
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> Span:
         """Return the span that `to_dict`, here or in MLflow 3, made `data` of.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 
+from tracestore.arguments import shown
 from tracestore.errors import InvalidArgumentError
 
 
@@ -28,7 +29,7 @@ class SpanLogLevel(enum.IntEnum):
         if isinstance(value, str) and value.strip().upper() in cls.__members__:
             return cls[value.strip().upper()]
         names = ", ".join(cls.__members__)
-        raise InvalidArgumentError(f"log_level is {value!r:.100}; it must be one of {names}")
+        raise InvalidArgumentError(f"log_level is {shown(value)}; it must be one of {names}")
 
 
 #: Types whose spans are INFO unless somebody says otherwise; others are DEBUG. Source: MLflow 3.17.2.

@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from tracestore.arguments import shown
 from tracestore.errors import InvalidArgumentError
 
 
@@ -41,5 +42,5 @@ def parse_status_code(code: object) -> SpanStatusCode:
         return SpanStatusCode(code)
     except ValueError:
         raise InvalidArgumentError(
-            f"status is {code!r}; it must be one of 'OK', 'ERROR', 'UNSET', in upper case"
+            f"status is {shown(code)}; it must be one of 'OK', 'ERROR', 'UNSET', in upper case"
         ) from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.entities.assessment import Assessment, Expectation, Feedback
 from tracestore.entities.span import Span
 from tracestore.entities.trace_data import TraceData
@@ -84,6 +85,7 @@ class Trace(msgspec.Struct):
             and (name is None or _name_matches(span.name, name))
         ]
 
+    @checked
     def search_assessments(
         self,
         name: str | None = None,
@@ -131,11 +133,13 @@ class Trace(msgspec.Struct):
         """Return MLflow 3's dictionary form, `{"info": …, "data": …}`."""
         return {"info": self.info.to_dict(), "data": self.data.to_dict()}
 
+    @checked
     def to_json(self, pretty: bool = False) -> str:
         """Return `to_dict()` as JSON text, indented by two spaces if `pretty`."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2 if pretty else None)
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> Trace:
         """Return the trace that `to_dict`, here or in MLflow 3, made `data` of.
 
@@ -150,6 +154,7 @@ class Trace(msgspec.Struct):
         return cls(TraceInfo.from_dict(data["info"]), TraceData.from_dict(data["data"]))
 
     @classmethod
+    @checked
     def from_json(cls, text: str) -> Trace:
         """Return the trace that `to_json` wrote; InvalidArgumentError where `text` is no such JSON."""
         try:
@@ -158,6 +163,7 @@ class Trace(msgspec.Struct):
             raise InvalidArgumentError(f"not a trace's JSON: {error}") from error
         return cls.from_dict(data)
 
+    @checked
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the trace as one self-contained page, and write it to `path` if one is given.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.entities.span import INTERMEDIATE_OUTPUTS_KEY, Span
 from tracestore.errors import InvalidArgumentError
 
@@ -56,6 +57,7 @@ class TraceData(msgspec.Struct):
         return {"spans": [span.to_dict() for span in self.spans]}
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> TraceData:
         """Return the data that `to_dict`, here or in MLflow, made `data` of.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.entities.assessment import Assessment, Expectation, Feedback, from_rfc3339, rfc3339
 from tracestore.entities.trace_location import TraceLocation
 from tracestore.entities.trace_state import TraceState
@@ -145,6 +146,7 @@ class TraceInfo(msgspec.Struct):
         return values
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> TraceInfo:
         """Return the TraceInfo that `to_dict`, here or in MLflow 2 or 3, made `data` of.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.errors import InvalidArgumentError
 
 
@@ -35,6 +36,7 @@ class MlflowExperimentLocation(TraceLocationBase, frozen=True):
         return {"experiment_id": self.experiment_id}
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> MlflowExperimentLocation:
         """Return the location that `to_dict` made `data` of."""
         return cls(str(data["experiment_id"]))
@@ -67,6 +69,7 @@ class TraceLocation(TraceLocationBase, frozen=True):
         }
 
     @classmethod
+    @checked
     def from_dict(cls, data: Mapping[str, Any]) -> TraceLocation:
         """Return the location that `to_dict`, here or in MLflow 3, made `data` of.
 

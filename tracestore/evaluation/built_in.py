@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.arguments import checked, shown
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError
 from tracestore.evaluation.scorer import Scorer
@@ -26,6 +27,7 @@ _VERSION = "1"
 _NAMES = ("id", "doc_uri", "source", "uri", "url", "title", "page_content", "content", "text")
 
 
+@checked
 def matches_expectation(name: str = "expected_response") -> Scorer:
     """Return a scorer of whether the response is what the expectation `name` says; see `agreement`.
 
@@ -40,6 +42,7 @@ def matches_expectation(name: str = "expected_response") -> Scorer:
     return _built_in(matches, f"matches_{name}", name)
 
 
+@checked
 def contains(text: str, *, ignore_case: bool = False) -> Scorer:
     """Return a scorer of whether the response contains a text.
 
@@ -82,6 +85,7 @@ def is_json(schema: Any = None) -> Scorer:
     return _built_in(is_valid, "is_json", repr(schema))
 
 
+@checked
 def latency_below(seconds: float) -> Scorer:
     """Return a scorer of whether the trace took less than so long.
 
@@ -97,6 +101,7 @@ def latency_below(seconds: float) -> Scorer:
     return _built_in(is_fast, "latency_below", seconds)
 
 
+@checked
 def tokens_below(tokens: int) -> Scorer:
     """Return a scorer of whether the trace used fewer tokens in total.
 
@@ -112,6 +117,7 @@ def tokens_below(tokens: int) -> Scorer:
     return _built_in(is_frugal, "tokens_below", tokens)
 
 
+@checked
 def retrieval_hit(name: str = "expected_documents") -> Scorer:
     """Return a scorer of whether a retriever found one of the expected documents.
 
@@ -165,9 +171,9 @@ def _validator(schema: Any) -> Callable[[Any], bool]:
         return _schema_validator(schema)
     try:
         msgspec.json.Decoder(schema)
-    except TypeError as error:
+    except (TypeError, ValueError):  # ValueError: an integer that can't be printed
         raise InvalidArgumentError(
-            f"schema is {schema!r:.200}, no type to check: {error}"
+            f"schema is {shown(schema)}, no type to check; it must be a JSON Schema or a type"
         ) from None
     return functools.partial(_is_of_type, schema)
 

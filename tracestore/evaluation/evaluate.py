@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tracestore.answers import Answer, Column
+from tracestore.arguments import checked
 from tracestore.capture.scope import NO_OP
 from tracestore.capture.span import current
 from tracestore.entities import Feedback, Trace, TraceState
@@ -53,6 +54,7 @@ class Tally:
     values: list[Any] = field(default_factory=list)
 
 
+@checked
 def evaluate(
     traces: str | Iterable[Trace | str] | None,
     scorers: Callable[..., Any] | Scorer | Sequence[Callable[..., Any] | Scorer],

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from tracestore.answers import Answer
+from tracestore.arguments import checked
 from tracestore.capture.span import log
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError
@@ -135,6 +136,7 @@ def in_sample(trace_id: str, sample: float) -> bool:
     return place < sample * 2**32
 
 
+@checked
 def monitor(
     scorers: Callable[..., Any] | Scorer | Sequence[Callable[..., Any] | Scorer],
     filter_string: str | None = None,

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tracestore.arguments import checked
 from tracestore.encoding import clean_text
 from tracestore.entities import AssessmentSource, Expectation, Feedback, Trace
 from tracestore.errors import InvalidArgumentError
@@ -117,6 +118,7 @@ class Scorer:
         )
 
 
+@checked
 def scorer(
     function: Callable[..., Any] | None = None,
     *,

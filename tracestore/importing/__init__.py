@@ -15,6 +15,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tracestore.arguments import checked
 from tracestore.errors import InvalidArgumentError, StoreError
 from tracestore.importing.batch import Imported, Progress, Source, write_batch
 from tracestore.runtime import runtime
@@ -36,6 +37,7 @@ FORMATS = {
 BEGINNING_BYTES = 64 * 1024
 
 
+@checked
 def import_traces(
     path: str | os.PathLike[str],
     *,

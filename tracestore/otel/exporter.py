@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import export as sdk
 
+from tracestore.arguments import checked
 from tracestore.capture import environment
 from tracestore.otel.readable import foreign_span
 from tracestore.otlp.gathering import Gathering
@@ -29,6 +30,7 @@ class SpanExporter(sdk.SpanExporter):
         store: Where to; default the active store.
     """
 
+    @checked
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
         self._lock = threading.Lock()

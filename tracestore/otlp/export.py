@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracestore.arguments import checked
 from tracestore.entities import Trace, TraceState
 from tracestore.errors import ReadOnlyError
 from tracestore.otlp.outgoing import traces_data
@@ -58,6 +59,7 @@ class _Position(msgspec.Struct):
     sent: list[str] = []
 
 
+@checked
 def export(
     url: str | None = None,
     filter_string: str | None = None,
@@ -117,7 +119,12 @@ def _send(
     resume: bool,
     progress: Callable[[Exported], None] | None,
 ) -> Exported:
-    name = "otlp." + hashlib.sha256(f"{to.url}\n{filter_string or ''}".encode()).hexdigest()[:16]
+    name = (
+        "otlp."
+        + hashlib.sha256(
+            f"{to.url}\n{filter_string or ''}".encode("utf-8", "surrogatepass")
+        ).hexdigest()[:16]
+    )
     position = _load(store, name) if resume else _Position()
     done = Exported()
     for batch, waiting in _batches(store, filter_string, position):
@@ -249,6 +256,7 @@ class Forwarding:
         return self.exported
 
 
+@checked
 def forward(
     url: str | None = None,
     filter_string: str | None = None,

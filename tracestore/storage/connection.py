@@ -16,9 +16,11 @@ import sqlite3
 import urllib.parse
 from collections.abc import Iterator
 
+from tracestore.arguments import shown
 from tracestore.errors import (
     DamagedFileError,
     ForeignFileError,
+    InvalidArgumentError,
     NewerFileError,
     ReadOnlyError,
     StoreError,
@@ -356,6 +358,10 @@ def translated_errors(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, path) from error
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"{shown(error.object)} has a lone surrogate, which no file can hold; pass text of UTF-8"
+        ) from error
     except UnicodeDecodeError as error:  # sqlite3 reading what SQLite says of a damaged schema
         raise DamagedFileError(f"{path} is damaged: text in it that is none") from error
     except OSError as error:

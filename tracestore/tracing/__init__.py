@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from tracestore import notebook
+from tracestore.arguments import checked
 from tracestore.beyond import attribute_error
 from tracestore.capture.fluent import disable, enable
 from tracestore.capture.processing import PROCESSORS, configure
@@ -55,6 +56,7 @@ def reset() -> None:
     runtime.reset_tracing()
 
 
+@checked
 def set_destination(destination: TraceLocationBase, *, context_local: bool = False) -> None:
     """Have new traces go to an experiment, whichever is the active one, until `set_experiment` or `reset`.
 
@@ -99,6 +101,7 @@ def disable_notebook_display() -> None:
     notebook.disable()
 
 
+@checked
 def set_span_chat_tools(span: LiveSpan | NoOpSpan, tools: Sequence[Mapping[str, Any]]) -> None:
     """Record which tools a chat model was offered, as attribute `mlflow.chat.tools`.
 
@@ -126,6 +129,7 @@ def _has_name(function: object) -> bool:
     return isinstance(function, Mapping) and isinstance(function.get("name"), str)
 
 
+@checked
 def set_span_chat_messages(
     span: LiveSpan | NoOpSpan, messages: Sequence[Mapping[str, Any]], append: bool = False
 ) -> None:

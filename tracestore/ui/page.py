@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracestore.display.escape import visible_line
+from tracestore.settings import path_of_file
 from tracestore.ui.module import script, style
 from tracestore.ui.records import json_text, span_records, trace_record
 
@@ -109,5 +110,10 @@ def names_of(traces: Iterable[Trace]) -> str:
 
 
 def write_page(path: str | os.PathLike[str], page: str) -> None:
-    """Write `page` to a file, replaced where there is one; OSError where that can't be done."""
-    pathlib.Path(path).write_text(page, encoding="utf-8")
+    """Write `page` to a file, replaced where there is one.
+
+    Raises:
+        InvalidArgumentError: It is no path, or one that no file can have.
+        OSError: The file can't be written.
+    """
+    pathlib.Path(path_of_file(path)).write_text(page, encoding="utf-8")

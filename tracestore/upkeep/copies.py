@@ -142,7 +142,9 @@ def merge(
 ) -> Merged:
     """Take the traces of another store into this one; see `Store.merge`."""
     path = path_of_file(other)
-    if identity(path) is not None and identity(path) == identity(file.path):
+    with translated_errors(path):
+        is_itself = identity(path) is not None and identity(path) == identity(file.path)
+    if is_itself:
         raise InvalidArgumentError(f"{path} is the store itself; name another file")
     pace = Pace(50, 500)
     written = transfer.Written()
