@@ -115,7 +115,9 @@ def _report_burst(
     took_s = time.perf_counter() - started
     head = ("one burst", "traces", "traces/s", "spans dropped")
     report.table(head, [("from one thread", f"{count:,}", number(count / took_s), str(dropped))])
-    report.figures(burst_traces=count, burst_dropped_spans=dropped, burst_per_s=count / took_s)
+    report.figures(
+        **{f"burst_{count}_dropped_spans": dropped, f"burst_{count}_per_s": count / took_s}
+    )
 
 
 def _report_peers(report: Report, traces: int, ours_per_s: float) -> None:

@@ -65,6 +65,11 @@ def python_of(known: Known) -> pathlib.Path | None:
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
+def environment() -> dict[str, str]:
+    """Return an environment in which a peer's interpreter finds this source before any other."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def installed() -> list[Peer]:
     """Return the peers whose environments are there; entering one starts its process."""
     found = [(known, python_of(known)) for known in KNOWN]
@@ -87,15 +92,17 @@ class Peer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
         )
         return self
 
     def __exit__(self, *_raised: object) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # it has ended by itself
             self._process.stdin.close()
         self._process.wait(timeout=60)
+        self._process.stdout.close()
         self._errors.close()
 
     def block(self, what: str) -> Callable[[int], list[float]]:
@@ -140,7 +147,7 @@ def search(traces: int, runs: int, data: pathlib.Path) -> Result | None:
             ),
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
             check=False,  # 1 says that the answers differ; so does the table
         )
         return msgspec.json.decode(written.read_bytes(), type=Result)

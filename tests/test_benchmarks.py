@@ -14,7 +14,20 @@ import sys
 import msgspec
 import pytest
 
-from benchmarks import dataset, import_time, instructions, metrics, report, search, workload
+from benchmarks import __main__ as benchmarks_main
+from benchmarks import (
+    dataset,
+    import_time,
+    instructions,
+    metrics,
+    peers,
+    plot,
+    readme,
+    report,
+    search,
+    targets,
+    workload,
+)
 from tracestore import Store
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -195,6 +208,104 @@ def test_more_instructions_than_there_is_room_for_are_a_problem() -> None:
 def test_instructions_are_counted_the_same_twice() -> None:
     first, second = (instructions._counted() for _ in range(2))
     assert first == pytest.approx(second, rel=0.01)
+
+
+def test_growth_is_of_what_was_found_as_often(tmp_path: pathlib.Path) -> None:
+    options = ("--traces", "100,12000", "--rounds", "1", "--runs", "2", "--data", str(tmp_path))
+    printed = _rows(_run("-m", "benchmarks.growth", *options))
+    assert len(printed["12,000"]) == 7
+    assert len(printed["floor: SQL, the newest 100 rows"]) == 2
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_all_programs_are_those_that_can_be_named() -> None:
+    programs = {
+        path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__doc__)" in path.read_text()
+    }
+    assert set(benchmarks_main.PROGRAMS) == programs - {
+        "peer_search",
+        "peers",
+        "readme",
+        "__main__",
+    }
+    with pytest.raises(argparse.ArgumentTypeError, match="no program serach"):
+        benchmarks_main._programs("search,serach")
+
+
+def test_quick_form_writes_a_table_and_a_plot(tmp_path: pathlib.Path) -> None:
+    printed = _run("-m", "benchmarks", "--only", "otel", "--results", str(tmp_path / "new"))
+    assert "| empty child span, the recording thread | ≤ 1.5 µs | not measured |  |  |" in printed
+    result = readme.results_in(tmp_path / "new")["otel"]
+    assert result.command == "python -m benchmarks.otel --quick"
+    assert result.text() in (tmp_path / "new" / "results.md").read_text("utf-8")
+    assert (tmp_path / "new" / "targets.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_program_that_fails_says_what_it_printed(tmp_path: pathlib.Path) -> None:
+    command = (sys.executable, "-c", "print('measured'); raise SystemExit('no room')")
+    assert "no room" in benchmarks_main._process(command, tmp_path / "nothing.json")
+
+
+def test_readme_of_the_benchmarks_is_made_of_the_kept_figures() -> None:
+    kept = readme.results_in(readme.FIGURES)
+    text = readme.README.read_text("utf-8")
+    assert readme.with_blocks(text, kept) == text, "run python -m benchmarks.readme"
+    assert readme.PLOT.read_text("utf-8") == plot.plot(kept), "run python -m benchmarks.readme"
+
+
+def _result(program: str, command: str, **figures: float) -> report.Result:
+    return report.Result(
+        program, "How?", command, "2026-11-21 00:00 UTC", "c", "s", "m", figures=figures
+    )
+
+
+def test_target_is_met_by_the_figure_and_missed_by_another() -> None:
+    names = {target.figure: target for target in targets.TARGETS}
+    result = _result("overhead", "o", span_us=1.4, span_below_otel=7.9, span_floor_us=0.3)
+    assert targets.row(names["span_us"], result)[1:] == ("≤ 1.5 µs", "1.40 µs", "floor 0.30", "yes")
+    assert targets.row(names["span_below_otel"], result)[-1] == "**no**"
+    assert targets.row(names["call_us"], result)[2:] == ("not measured", "", "")
+    size = _result("size", "s", workload_file_bytes=7_000.0, workload_limit_bytes=7_015.0)
+    assert targets.row(names["workload_file_bytes"], size)[1] == "≤ 7,015 bytes"
+    assert targets.distance(names["workload_file_bytes"], size) == pytest.approx(7_000 / 7_015)
+    share = _result("ingest", "i", durable_share=0.31)
+    assert targets.row(names["durable_share"], share)[2] == "31.0 %"
+    assert 1.9 < (targets.distance(names["durable_share"], share) or 0) < 2
+
+
+def test_quick_form_does_not_replace_a_full_one(tmp_path: pathlib.Path) -> None:
+    for folder, command in (("old", "full"), ("new", "quick --quick")):
+        (tmp_path / folder).mkdir()
+        for program in ("get",) if folder == "old" else ("get", "size"):
+            written = msgspec.json.encode(_result(program, command))
+            (tmp_path / folder / f"{program}.json").write_bytes(written)
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert readme.keep(new, old, quick_too=False) == ["size"]
+    assert readme.results_in(old)["get"].command == "full"
+    assert readme.keep(new, old, quick_too=True) == ["get", "size"]
+
+
+def test_peer_that_can_not_start_says_why() -> None:
+    known = peers.Known("absent", "No such library", (), "", stores=False)
+    with (
+        peers.Peer(known, pathlib.Path(sys.executable)) as peer,
+        pytest.raises(SystemExit, match=r"No module named benchmarks\.peer_absent"),
+    ):
+        peer.block("span")(1)
+
+
+@pytest.mark.parametrize("known", peers.KNOWN, ids=lambda known: known.key)
+@pytest.mark.slow
+def test_peer_takes_its_turns(known: peers.Known) -> None:
+    python = peers.python_of(known)
+    if python is None:
+        pytest.skip(
+            f"{known.name} is not installed: python -m benchmarks.peers install {known.key}"
+        )
+    with peers.Peer(known, python) as peer:
+        assert [len(peer.block(what)(3)) for what in ("span", "call", "trace")] == [3, 3, 3]
+        if known.stores:
+            assert peer.ingest(4)[0] == 4
 
 
 @pytest.mark.slow

@@ -1,0 +1,133 @@
+"""What performance has to be, and whether it is: a table made of the results of the programs.
+
+Knows figures by their names, and no clock. Invariant: no figure is written here but the targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from benchmarks.report import Result, number
+
+
+class Target(NamedTuple):
+    """One thing that is asked of one figure of one program.
+
+    Attributes:
+        what: What is asked for.
+        program: The program that measures it.
+        figure: The name of its figure.
+        limit: The figure must be at most this, or at least where `is_least`; None where nothing is asked.
+        unit: What stands behind both.
+        beside: Names of figures of the same run that stand beside it, with what they are called.
+        limit_figure: The figure that is the limit, where it depends on what was recorded.
+        gap: What was tried and what the profile shows, where the target is not met.
+    """
+
+    what: str
+    program: str
+    figure: str
+    limit: float | None
+    unit: str
+    is_least: bool = False
+    beside: tuple[tuple[str, str], ...] = ()
+    limit_figure: str | None = None
+    gap: str = ""
+
+
+TARGETS = (
+    Target("empty child span, the recording thread", "overhead", "span_us", 1.5, " µs",
+           beside=(("floor", "span_floor_us"), ("OpenTelemetry SDK", "span_otel_us"))),
+    Target("the same, times below the OpenTelemetry SDK", "overhead", "span_below_otel", 8, "x", is_least=True),
+    Target("decorated call with one argument", "overhead", "call_us", 2.5, " µs"),
+    Target("whole trace of the workload, the recording thread", "overhead", "trace_us", 30, " µs",
+           beside=(("floor", "trace_floor_us"), ("recorder off", "trace_without_recorder_us"),
+                   ("OpenTelemetry SDK", "trace_otel_us"))),
+    Target("the same, times below the OpenTelemetry SDK", "overhead", "trace_below_otel", 5, "x", is_least=True),
+    Target("traces a second until durable", "ingest", "durable_per_s", 5_000, "/s", is_least=True,
+           beside=(("floor", "durable_floor_per_s"), ("MLflow", "ingest_mlflow_per_s"))),
+    Target("the same, share of the floor", "ingest", "durable_share", 60, " %", is_least=True),
+    Target("spans dropped in a burst of 100,000 traces", "ingest", "burst_100000_dropped_spans", 0, "",
+           beside=(("traces/s", "burst_100000_per_s"),)),
+    Target("memory over the bare program while recording", "memory", "memory_over_bare_mb", 60, " MB"),
+    Target("a loop that records a trace each millisecond, times slower", "contention", "loop_slower", 1.05, "x"),
+    Target("an asyncio server's p99 with tracing", "contention", "server_p99_us", None, " µs",
+           beside=(("bare", "server_bare_p99_us"),)),
+    Target("worst pause, p99.9 of a span, the writer busy", "contention", "span_busy_writer_p999_us", 200, " µs"),
+    Target("first 100 of 1,000,000 traces, slowest indexed filter", "search", "search_indexed_most_1000000_ms", 5,
+           " ms", beside=(("floor", "search_floor_1000000_ms"), ("10,000", "search_indexed_most_10000_ms"))),
+    Target("the same with spans", "search", "search_with_spans_1000000_ms", 15, " ms"),
+    Target("growth of an indexed filter's median from 10,000 to 1,000,000, most", "growth", "growth_search_1000000", 2,
+           "x", beside=(("CPU", "growth_search_cpu_1000000"),)),
+    Target("growth of a trace's write, the same", "growth", "growth_write_1000000", 2, "x", beside=(("CPU", "growth_write_cpu_1000000"),)),
+    Target("data frame of 10,000 traces without spans", "search", "search_frame_10000_ms", 150, " ms"),
+    Target("`get_trace` of 4 spans", "get", "get_trace_ms", 0.5, " ms"),
+    Target("`get_trace` of 1,000 spans", "get", "get_large_trace_ms", 30, " ms"),
+    Target("`set_trace_tag` until durable", "get", "set_tag_ms", 1, " ms"),
+    Target("`log_feedback` until durable", "get", "log_feedback_ms", 1, " ms"),
+    Target("deleting 1,000 traces by time", "get", "delete_ms", 50, " ms"),
+    Target("file a trace of the workload, 1.25 x distinct payload + 600", "size", "workload_file_bytes", None, " bytes",
+           limit_figure="workload_limit_bytes", beside=(("distinct", "workload_distinct_bytes"),)),
+    Target("file an agent's trace of 30 turns, likewise", "size", "agent_file_bytes", None, " bytes",
+           limit_figure="agent_limit_bytes", beside=(("distinct", "agent_distinct_bytes"),)),
+    Target("import over bare Python", "import_time", "import_over_bare_ms", 50, " ms",
+           beside=(("sqlite3 and msgspec", "sqlite3_and_msgspec_over_bare_ms"),)),
+    Target("first trace in a new file, from process start", "import_time", "first_trace_ms", 120, " ms"),
+)  # fmt: skip
+
+#: Figures that are shares, shown as percent.
+_SHARES = frozenset({"durable_share"})
+
+HEAD = ("what", "target", "measured", "beside it, in the same run", "met")
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """Return all targets as a table in Markdown; what was not measured says so."""
+    rows = [row(target, results.get(target.program)) for target in TARGETS]
+    lines = [HEAD, ("---",) * len(HEAD), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def row(target: Target, result: Result | None) -> tuple[str, str, str, str, str]:
+    """Return the cells of one target."""
+    figures = result.figures if result else {}
+    limit = limit_of(target, figures)
+    beside = "; ".join(
+        f"{name} {number(figures[figure])}" for name, figure in target.beside if figure in figures
+    )
+    measured = shown(target, figures)
+    if measured is None:
+        text, met = "not measured", ""
+    else:
+        text = f"{number(measured)}{target.unit}"
+        met = "" if limit is None else ("yes" if is_met(target, measured, limit) else "**no**")
+    asked = "" if limit is None else f"{'≥' if target.is_least else '≤'} {limit:,g}{target.unit}"
+    return target.what, asked, text, beside, met
+
+
+def limit_of(target: Target, figures: Mapping[str, float]) -> float | None:
+    """Return what the figure is compared with, None where there is nothing."""
+    if target.limit_figure is not None:
+        return figures.get(target.limit_figure)
+    return target.limit
+
+
+def is_met(target: Target, measured: float, limit: float) -> bool:
+    """Return whether the figure, as it is shown, is what is asked for."""
+    return measured >= limit if target.is_least else measured <= limit
+
+
+def shown(target: Target, figures: Mapping[str, float]) -> float | None:
+    """Return the figure in the target's unit, None where it was not measured."""
+    value = figures.get(target.figure)
+    return value if value is None or target.figure not in _SHARES else value * 100
+
+
+def distance(target: Target, result: Result | None) -> float | None:
+    """Return how many times the target the figure is: 1 is the target, less is better; None without a figure."""
+    figures = result.figures if result else {}
+    limit, measured = limit_of(target, figures), shown(target, figures)
+    if not limit or not measured:
+        return None
+    return limit / measured if target.is_least else measured / limit
