@@ -41,6 +41,14 @@ def recording(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     assert left_open == {}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ipython_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """IPython and its kernels warn where the home directory can't be written, and warnings are errors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_global_tracer_provider() -> Iterator[None]:
     """A global tracer provider can't be unset, and FastAPI and `anthropic` make spans for it unasked."""

@@ -148,7 +148,7 @@ def test_show_says_what_a_person_wants_to_know(demo: str) -> None:
         "experiment  demo",
         "session     demo-session",
         "request     And what is 7 / 0?",
-        "✗ calculate: ZeroDivisionError: float division by zero",
+        "✗ calculate: ZeroDivisionError: ",  # its words are the Python version's
         "├─ ✗ calculate TOOL",
         "└─ complete CHAT_MODEL",
         "calculate     in   7 / 0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import statistics
 from typing import Any
@@ -25,19 +26,15 @@ from tracestore.store import Store
 
 
 def compared(traces: list[filter_store.Trace], baseline: object = None, **asked: Any) -> Answer:
-    connection = filter_store.open_memory()
-    filter_store.insert(connection, traces)
-    found = comparison.compare(connection, Request(**asked), baseline)
-    connection.close()
-    return found
+    with contextlib.closing(filter_store.open_memory()) as connection:
+        filter_store.insert(connection, traces)
+        return comparison.compare(connection, Request(**asked), baseline)
 
 
 def correlated(traces: list[filter_store.Trace], *arguments: Any, **asked: Any) -> Answer:
-    connection = filter_store.open_memory()
-    filter_store.insert(connection, traces)
-    found = comparison.correlate(connection, *arguments, **asked)
-    connection.close()
-    return found
+    with contextlib.closing(filter_store.open_memory()) as connection:
+        filter_store.insert(connection, traces)
+        return comparison.correlate(connection, *arguments, **asked)
 
 
 # ------------------------------------------------------------------------------------------ intervals

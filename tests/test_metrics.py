@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import io
@@ -57,12 +58,9 @@ def said(name: str, value: Any, kind: str = "feedback", *, valid: bool = True) -
 
 
 def measured(traces: list[filter_store.Trace], *texts: str, **asked: Any) -> Answer:
-    connection = filter_store.open_memory()
-    filter_store.insert(connection, traces)
-    with_metrics = figures.Request(metrics=texts or None, **asked)
-    found = figures.measure(connection, with_metrics)
-    connection.close()
-    return found
+    with contextlib.closing(filter_store.open_memory()) as connection:
+        filter_store.insert(connection, traces)
+        return figures.measure(connection, figures.Request(metrics=texts or None, **asked))
 
 
 TRACES: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
@@ -385,8 +383,10 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_what_cannot_be_meant_is_an_error_that_says_so(asked: dict[str, Any], message: str) -> None:
-    connection = filter_store.open_memory()
-    with pytest.raises((InvalidArgumentError, FilterSyntaxError), match=message):
+    with (
+        contextlib.closing(filter_store.open_memory()) as connection,
+        pytest.raises((InvalidArgumentError, FilterSyntaxError), match=message),
+    ):
         figures.measure(connection, figures.Request(**asked))
 
 
