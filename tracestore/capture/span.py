@@ -35,6 +35,7 @@ from tracestore.entities.span import (
     FUNCTION_KEY,
     INPUTS_KEY,
     LOG_LEVEL_KEY,
+    MODEL_KEY,
     OUTPUTS_KEY,
     TRACE_ID_KEY,
     TYPE_KEY,
@@ -112,6 +113,7 @@ class LiveTrace:
             no duration is wrong because the wall clock was set meanwhile.
         open_spans: Spans by id that have not ended.
         announced: Whether the writer has been told of it.
+        looked_up: Models and costs of spans that have ended, by span id. The writing thread's.
         remote: The span of another process that the root is below; the trace as a whole is that process's.
         foreign: Ids of running spans with attributes of other libraries' conventions.
     """
@@ -129,6 +131,7 @@ class LiveTrace:
         "experiment",
         "foreign",
         "live",
+        "looked_up",
         "metadata",
         "name",
         "offset_ns",
@@ -176,6 +179,7 @@ class LiveTrace:
         self.on_end: Any = None
         self._end_ns: int | None = None
         self.reporting: dict[str, LiveSpan] = {}
+        self.looked_up: dict[str, dict[str, Any]] = {}
         self._left_over: Sequence[tuple[LiveSpan, BaseException | None, int]] = ()
         self._written_open: set[str] = set()
         self._is_queued = False
@@ -601,11 +605,22 @@ class LiveSpan(Span):
 
     def used(self) -> tuple[Any, Any]:
         """Return token usage and cost as they were set; a cost that was not is looked up, on the writing thread."""
-        cost = self._reported(COST_KEY)
-        if cost is None and COST_KEY not in (self._attributes or ()):
+        attributes = self._attributes or {}
+        tokens = self._reported(USAGE_KEY)
+        if COST_KEY in attributes:
+            return tokens, self._reported(COST_KEY)
+        if not tokens:
+            return tokens, None
+        looked_up = self._trace.looked_up
+        added = looked_up.get(self.span_id)
+        if added is None:
+            has_ended = self.end_time_ns is not None  # asked before: until then there may be more
             added = what_was_called(self._reported, self._inputs, self._outputs, self.start_time_ns)
-            cost = added.get(COST_KEY)
-        return self._reported(USAGE_KEY), cost
+            if has_ended:
+                if MODEL_KEY in added:
+                    added[MODEL_KEY] = policy.clean_text(added[MODEL_KEY])
+                looked_up[self.span_id] = added
+        return tokens, added.get(COST_KEY)
 
     def _report(self) -> None:
         self._trace.reporting[self.span_id] = self

@@ -51,6 +51,9 @@ class GatheredTrace:
         ]
         return min(roots or spans, key=lambda span: span.start_time_ns)
 
+    #: Nothing: what is imported has its costs among its attributes.
+    looked_up: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - never changed
+
     def snapshot(self) -> TraceRecord:
         """Return the trace as a whole as it stands."""
         root = self._root()

@@ -84,7 +84,7 @@ _COUNTS = (
 
 def _tokens(usage: object) -> _Tokens | None:
     """Return the counts of a usage, None where it counts nothing or what can't be."""
-    if not isinstance(usage, Mapping):
+    if type(usage) is not dict and not isinstance(usage, Mapping):
         return None
     values = [_count(usage.get(name)) for name in _COUNTS]
     if None in values:

@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import sqlite3
+import sys
 import urllib.parse
 from collections.abc import Iterator
 
@@ -29,6 +30,12 @@ from tracestore.errors import (
 from tracestore.storage import filesystem, planted, schema
 
 log = logging.getLogger("tracestore")
+
+_NULL = (type(None), sqlite3.PrepareProtocol)
+if sys.version_info < (3, 12) and _NULL not in sqlite3.adapters:
+    # For each NULL that is bound, Python asks for an adapter and makes an exception of the answer: 0.3 µs, 36 times a
+    # trace. One that gives back what it gets takes 0.14 and changes nothing for others in the process.
+    sqlite3.register_adapter(type(None), {None: None}.get)
 
 #: How long a statement waits for a lock that another process holds, in seconds. Short, because nothing
 #: interrupts SQLite's own waiting; the writer tries again for much longer.

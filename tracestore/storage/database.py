@@ -46,7 +46,13 @@ _LEFT_ALONE: list[object] = []
 
 
 class TraceSource(Protocol):
-    """A trace that is being recorded; asked on the writing thread what to write of it."""
+    """A trace that is being recorded; asked on the writing thread what to write of it.
+
+    Attributes:
+        looked_up: What `snapshot` found out about spans that have ended, see `record_rows.write_records`.
+    """
+
+    looked_up: record_rows.LookedUp
 
     def snapshot(self) -> record_rows.TraceRecord:
         """Return the trace as a whole as it stands."""
@@ -58,8 +64,8 @@ class InheritedError(StoreError):
 
 def _told_apart(
     records: Sequence[Any],
-) -> tuple[list[record_rows.TraceRecord], list[record_rows.SpanRecord]]:
-    """Return the traces of a batch, one snapshot of each however often it was put, and its spans."""
+) -> tuple[list[record_rows.TraceRecord], list[record_rows.SpanRecord], record_rows.LookedUp]:
+    """Return the traces of a batch, one snapshot of each however often it was put, its spans, what is known of them."""
     sources: dict[int, TraceSource] = {}
     spans: list[record_rows.SpanRecord] = []
     for record in records:
@@ -68,7 +74,12 @@ def _told_apart(
         else:
             source = record.trace if isinstance(record, Kept) else record
             sources[id(source)] = source
-    return [source.snapshot() for source in sources.values()], spans
+    looked_up: record_rows.LookedUp = {}
+    traces = []
+    for source in sources.values():
+        traces.append(source.snapshot())
+        looked_up.update(source.looked_up)
+    return traces, spans, looked_up
 
 
 class IdleWork(NamedTuple):
@@ -129,10 +140,10 @@ class Database:
     def write(self, records: Sequence[TraceSource | Kept | record_rows.SpanRecord]) -> int:
         """Write a batch in one transaction; return how many spans were written."""
         kept = [record for record in records if isinstance(record, Kept)]
-        traces, spans = _told_apart(records)
+        traces, spans, looked_up = _told_apart(records)
 
         def write(connection: sqlite3.Connection) -> int:
-            written = record_rows.write_records(connection, traces, spans)
+            written = record_rows.write_records(connection, traces, spans, looked_up)
             if kept and self.recorder is not None:
                 recovery.save_positions(connection, self.recorder.positions(kept))
             return written
@@ -147,7 +158,7 @@ class Database:
         """Put records into the spool, for the next start; False where there is none or it can't be written."""
         if self.recorder is None or self._refused:
             return False
-        traces, spans = _told_apart([r for r in records if not isinstance(r, Kept)])
+        traces, spans, _ = _told_apart([r for r in records if not isinstance(r, Kept)])
         return self.recorder.set_aside(traces, spans)
 
     def run(self, job: Callable[[sqlite3.Connection], T]) -> T:

@@ -83,6 +83,10 @@ SPAN_FIELDS = (
 SpanRecord = tuple[Any, ...]
 
 
+#: By span id: what `what_was_called` adds to the attributes of the span.
+LookedUp = dict[str, dict[str, Any]]
+
+
 _ATTRIBUTES = SPAN_FIELDS.index("attributes")
 _START_TIME = SPAN_FIELDS.index("start_time_ns")
 _INPUTS, _OUTPUTS = SPAN_FIELDS.index("inputs"), SPAN_FIELDS.index("outputs")
@@ -110,11 +114,14 @@ class TraceRecord(NamedTuple):
 
 
 def write_records(
-    connection: sqlite3.Connection, traces: Sequence[TraceRecord], spans: Sequence[SpanRecord]
+    connection: sqlite3.Connection,
+    traces: Sequence[TraceRecord],
+    spans: Sequence[SpanRecord],
+    looked_up: LookedUp | None = None,
 ) -> int:
     """Write a batch: new traces get their keys, known ones are replaced, spans likewise.
 
-    Spans whose trace is neither in the batch nor in the file (it was deleted) are left out. Returns how many
+    Costs that the sum of a trace has been made of are in `looked_up`; those of other spans are looked up here. Spans whose trace is neither in the batch nor in the file (it was deleted) are left out. Returns how many
     spans were written.
     """
     keys = _keys_of(connection, {t.trace_id for t in traces} | {s[0] for s in spans})
@@ -129,7 +136,7 @@ def write_records(
             insert(connection, to_traces, rows)
             insert(connection, to_tags, list(_tag_rows(some, keys)))
             insert(connection, to_metadata, list(_metadata_rows(some, keys)))
-    span_rows, index = _span_rows(spans, keys)
+    span_rows, index = _span_rows(spans, keys, looked_up or {})
     insert(connection, _SPANS, span_rows)
     insert(connection, _SPAN_ATTRIBUTES, list(index))
     return len(span_rows)
@@ -389,7 +396,7 @@ def _metadata_rows(
 
 
 def _span_rows(
-    spans: Sequence[SpanRecord], keys: Mapping[str, int]
+    spans: Sequence[SpanRecord], keys: Mapping[str, int], looked_up: LookedUp
 ) -> tuple[list[tuple[Any, ...]], set[tuple[str, Any, int]]]:
     rows: list[tuple[Any, ...]] = []
     index: set[tuple[str, Any, int]] = set()
@@ -402,9 +409,11 @@ def _span_rows(
         if text is not None:
             attributes = msgspec.json.decode(text)
             if USAGE_KEY in attributes and COST_KEY not in attributes:
-                added = what_was_called(
-                    attributes.get, span[_INPUTS], span[_OUTPUTS], span[_START_TIME]
-                )
+                added = looked_up.get(span[1])
+                if added is None:
+                    added = what_was_called(
+                        attributes.get, span[_INPUTS], span[_OUTPUTS], span[_START_TIME]
+                    )
                 if added:
                     attributes |= added
                     text = _with_members(text, added)

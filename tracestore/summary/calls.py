@@ -6,7 +6,9 @@ a program recorded itself always counts: a cost is computed only where none was 
 
 from __future__ import annotations
 
+import functools
 import logging
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,17 +80,15 @@ def _added(
     said: Callable[[str], Any], inputs: str | None, outputs: str | None, start_time_ns: int
 ) -> dict[str, Any]:
     usage = said(USAGE_KEY)
-    if not isinstance(usage, Mapping) or not usage:
+    if not usage or (type(usage) is not dict and not isinstance(usage, Mapping)):
         return {}
-    from tracestore import prices  # noqa: PLC0415 - programs that call no model need none
-
     model = first_text(said, MODEL_KEYS) or _text(_payload(inputs, '"model"').model)
     answer = _payload(outputs, '"service_tier"' if model else '"model"')
     model = model or _text(answer.model)
     if model is None:
         return {}
     added: dict[str, Any] = {MODEL_KEY: model} if said(MODEL_KEY) is None else {}
-    cost = prices.cost_of(
+    cost = _prices().cost_of(
         model,
         usage,
         provider=first_text(said, PROVIDER_KEYS),
@@ -96,6 +96,13 @@ def _added(
         tier=answer.service_tier,
     )
     return added if cost is None else added | {COST_KEY: cost}
+
+
+@functools.cache
+def _prices() -> types.ModuleType:
+    from tracestore import prices  # noqa: PLC0415 - programs that call no model need none
+
+    return prices
 
 
 def _payload(text: str | None, wanted: str) -> _Payload:

@@ -88,10 +88,28 @@ def chat_text(value: Any, role: str) -> str | None:
         >>> chat_text({"messages": [{"role": "user", "content": "Why?"}], "model": "m"}, "user")
         'Why?'
     """
+    usual = _usual_text(value, role)
+    if usual is not None:
+        return usual
     messages = list(_messages(value, _DEPTH))
     chosen = [message.text for message in messages if message.role == role]
     chosen = chosen or [message.text for message in messages]
     return chosen[-1] if chosen else None
+
+
+def _usual_text(value: Any, role: str) -> str | None:
+    """Return what `chat_text` does of a plain message of `role`, or of messages that end with one: 0.5 instead of 5 µs."""
+    if type(value) is not dict or "kwargs" in value:
+        return None
+    if "role" not in value and "type" not in value:
+        messages = value.get("messages")
+        value = messages[-1] if type(messages) is list and messages else None
+        if type(value) is not dict or "kwargs" in value:
+            return None
+    name, text = value.get("role"), value.get("content")
+    if type(name) is str and type(text) is str and text and _ROLES.get(name) == role:
+        return text
+    return None
 
 
 def _messages(value: Any, depth: int) -> Iterator[_Message]:

@@ -66,8 +66,11 @@ class Usage:
 
     def _said(self, key: str) -> dict[str, float]:
         """Return what the metadata says, {} where it says nothing or what is no JSON object."""
+        text = self._metadata.get(key)
+        if text is None:
+            return {}
         try:
-            return _numbers(msgspec.json.decode(self._metadata.get(key, "{}")))
+            return _numbers(msgspec.json.decode(text))
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return {}
 
@@ -75,6 +78,9 @@ class Usage:
 def _roll_up(
     reports: Mapping[str, tuple[frozenset[str], Mapping[str, float]]], base: tuple[str, ...]
 ) -> dict[str, float]:
+    if len(reports) == 1:  # the usual case: nothing is above it
+        [(_, report)] = reports.values()
+        return {**dict.fromkeys(base, 0), **report} if report else {}
     reporting = {span_id for span_id, (_, report) in reports.items() if report}
     top = [report for ancestors, report in reports.values() if report and not ancestors & reporting]
     total: dict[str, float] = dict.fromkeys(base, 0) if top else {}
@@ -85,7 +91,7 @@ def _roll_up(
 
 
 def _numbers(report: Any) -> dict[str, float]:
-    if not isinstance(report, Mapping):
+    if type(report) is not dict and not isinstance(report, Mapping):
         return {}
     return {
         str(key): value
