@@ -55,6 +55,8 @@ PROMISES = (
         "open for a second is there as open, with its inputs",
         (
             "test_recorder.py::test_many_killed_processes_lose_and_double_nothing",
+            "test_recorder.py::test_killed_processes_whose_files_were_used_again_lose_and_double_nothing",
+            "test_recorder.py::test_of_a_file_that_was_used_again_only_whole_frames_of_the_last_time_count",
             "test_recorder.py::test_a_killed_process_loses_nothing_that_had_ended",
             "test_recorder.py::test_each_frame_of_a_spool_is_taken_over_once",
             "test_recorder.py::test_of_a_damaged_spool_the_sound_frames_are_taken",
@@ -104,9 +106,12 @@ PROMISES = (
         ("test_faults.py::test_a_reader_that_holds_an_old_snapshot_costs_wal_only_while_it_does",),
     ),
     Promise(
-        "a queue that stays full for longer than a second",
-        "the newest spans, counted in `stats()` and said once",
+        "more than the queue takes, for however long",
+        "nothing while the spool has room (512 MB): a caller waits a second at most, and the writer reads the spool when "
+        "the queue has drained; then, and without a recorder, the newest spans, counted in `stats()` and said once",
         (
+            "test_recorder.py::test_a_burst_larger_than_the_queue_is_fed_from_the_spool",
+            "test_recorder.py::test_a_burst_larger_than_queue_and_spool_is_dropped_and_counted",
             "test_writer.py::test_a_full_queue_makes_callers_wait_then_drops_counts_and_says_so_once",
         ),
     ),

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 import tracestore
 from tracestore.settings import load
 from tracestore.storage import spool
+from tracestore.storage import writer as writer_module
 from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord
 from tracestore.storage.spool import Recorder
 from tracestore.store import Store
@@ -499,6 +500,80 @@ def test_a_spool_that_cannot_be_written_is_counted_and_breaks_nothing(
     assert done.stdout == "5\n"
     assert done.stderr.count("may be lost") == 1
     assert len(_stored(tmp_path / "traces.db")) == 5
+
+
+def test_a_span_that_ends_while_it_is_written_as_open_is_still_to_be_kept(
+    recording: Store,
+) -> None:
+    with tracestore.start_span("root"):
+        with tracestore.start_span("child") as child:
+            trace = child.trace
+            opened = trace.open_records(0.0)
+        recording._forget_written([record for record in opened if isinstance(record, tuple)])
+        assert [record[3] for record in trace._unkept.values()] == ["child"]
+
+
+def test_a_burst_larger_than_the_queue_is_fed_from_the_spool(recording: Store) -> None:
+    """The file is held by another program meanwhile. One call waits, as long as the queue alone would."""
+    store, path = recording, pathlib.Path(recording.path)
+    store.create_experiment("any")
+    store.writer._queue_size = store.writer._room = 200
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        slowest_s = 0.0
+        for number in range(1_000):
+            started = time.monotonic()
+            with tracestore.start_span(f"root {number}") as root:
+                root.set_inputs({"number": number})
+                for _ in range(3):
+                    with tracestore.start_span("step") as step:
+                        step.set_outputs("x" * 100)
+            slowest_s = max(slowest_s, time.monotonic() - started)
+        stats = store.writer.stats()
+        assert len(store.writer._queue) < 1_000
+        other.execute("ROLLBACK")
+        assert store.flush(30.0)
+        store.set_trace_tag(root.trace_id, "late", "yes")
+        found = _stored(path)
+        deferred = store.stats()
+        tags = store.get_trace(root.trace_id).info.tags
+    store.close()
+
+    assert slowest_s < writer_module.ROOM_WAIT_S + 0.9
+    assert stats["dropped"] == deferred["dropped"] == deferred["failed"] == 0
+    assert deferred["deferred"] > 3_000
+    assert deferred["written"] == 4_000
+    assert len(found) == 1_000
+    assert {(status, spans) for _, status, spans in found} == {("OK", 4)}
+    assert tags["late"] == "yes"
+    assert not pathlib.Path(f"{path}-spool").exists()
+    print(
+        f"figure: a queue of 200 spans, a burst of 4,000: {deferred['deferred']:,} deferred, 0 lost"
+    )
+
+
+def test_a_burst_larger_than_queue_and_spool_is_dropped_and_counted(
+    recording: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "LIMIT_BYTES", 150_000)
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", 10_000)
+    monkeypatch.setattr(writer_module, "ROOM_WAIT_S", 0.1)
+    recording.create_experiment("any")
+    recording.writer._queue_size = recording.writer._room = 50
+    with contextlib.closing(sqlite3.connect(recording.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(500):
+            with tracestore.start_span(f"root {number}") as root:
+                root.set_inputs("x" * 1_000)
+        other.execute("ROLLBACK")
+    assert recording.flush(30.0)
+    stats = recording.stats()
+
+    assert stats["deferred"] > 10
+    assert stats["dropped"] > 300
+    assert stats["written"] == stats["spans"] == 500 - stats["dropped"]
+    assert stats["failed"] == 0
+    assert stats["traces"] == 500  # that they were is known
 
 
 def test_the_recorder_can_be_switched_off(tmp_path: pathlib.Path) -> None:

@@ -49,6 +49,9 @@ class ListSink:
     def idle(self) -> bool:
         return False
 
+    def feed(self) -> tuple[int, int]:
+        return 0, 0
+
     def set_aside(self, _records: Sequence[Any]) -> bool:
         return False
 

@@ -94,8 +94,11 @@ class Recording(Protocol):
     def has_ended(self) -> bool:
         """Whether its root has ended."""
 
-    def written(self, span_id: str) -> None:
-        """Take note that a span is in the file."""
+    def written(self, record: Any) -> None:
+        """Take note that a span's record is in the file."""
+
+    def keeps(self, span_id: str) -> bool:
+        """Whether the recorder will be given this span when the trace ends."""
 
 
 @checked
@@ -163,6 +166,7 @@ class Store:
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
         self.writer.open_records = self._open_records
+        self.writer.will_keep = self._will_keep
         self.writer.on_start = processes.close_with_process_pool
         self.writer.recorder = self._database.recorder
         self._looked_at = 0.0
@@ -177,11 +181,15 @@ class Store:
         for span in spans:
             trace = self.live.get(span[0])
             if trace is not None:
-                trace.written(span[1])
+                trace.written(span)
             has_ended = has_ended or trace is None or trace.has_ended
         if has_ended:
             for tell in list(self.on_ended):
                 tell()
+
+    def _will_keep(self, record: Any) -> bool:
+        trace = self.live.get(record[0])
+        return trace is not None and trace.keeps(record[1])
 
     def _open_records(self, age_s: float) -> list[Any]:
         return [

@@ -54,6 +54,7 @@ from tracestore.errors import InvalidArgumentError
 from tracestore.ids import NO_OP_TRACE_ID
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
+from tracestore.storage.spool import Kept
 from tracestore.storage.writer import Writer
 from tracestore.summary.calls import what_was_called
 from tracestore.summary.preview import request_preview, response_preview
@@ -236,38 +237,80 @@ class LiveTrace:
             return
         if span is not self.root and self.has_ended:
             self.changed()
-        if not self.announced:
-            self.announce()
-        self.writer.put(record)
+        if self.announced or not (self._must_defer() and self.writer.refuse(record)):
+            if not self.announced:
+                self.announce()
+            self.writer.put(record)
         if span is self.root:
             self._end_left_over()
-            self.writer.put(self._kept(span.end_time_ns))
+            self._end(span.end_time_ns)
             if self.on_end is not None:
                 self.on_end(self)
         if self.has_ended and not self.open_spans:
             self.live.pop(self._key, None)
 
-    def _kept(self, end_ns: int | None) -> Any:
-        """Have the recorder keep what the file may not hold yet; return what tells the writer of the end.
+    def _must_defer(self) -> bool:
+        """Whether the writer is not even to be told of the trace before it has ended, because it has too much to do."""
+        return self._end_ns is None and self.writer.must_defer()
+
+    def _end(self, end_ns: int | None) -> None:
+        """Have the recorder keep what the file may not hold yet, and tell the writer of the end.
 
         Only what is kept has ended: were it the other way round, a writer that comes in between would write a trace
         that looks complete and, after a kill, would never get its last spans.
         """
         recorder = self.writer.recorder
-        kept = None
+        kept, spans = None, self._unkept
+        records: tuple[SpanRecord, ...] = ()
         try:
             if recorder is not None:
                 if recorder.resource is None:
                     recorder.resource = environment.metadata()  # 1 ms, once a process
                 spans, self._unkept = self._unkept, {}
-                kept = recorder.keep(self, self._draft(end_ns), tuple(spans.values()))
+                records = tuple(spans.values())
+                kept = recorder.keep(self, self._draft(end_ns), records)
         finally:
             self._end_ns = end_ns
-        return kept or self
+        if not self.writer.refused or not self._deferred(kept, records, spans):
+            self.writer.put(kept or self)
 
-    def written(self, span_id: str) -> None:
-        """The file holds this span: the recorder need not. Called on the writing thread."""
-        self._unkept.pop(span_id, None)
+    def _deferred(
+        self, kept: Kept | None, records: Sequence[SpanRecord], spans: Mapping[str, SpanRecord]
+    ) -> bool:
+        """Whether the writer gets the trace from the recorder's file, because its queue has not taken all spans.
+
+        Those that are not in the file, as they ended just now or it can't be written, are handed over once more.
+        """
+        refused = self.writer.refused
+        missed = [
+            record
+            for record in (*spans.values(), *self._unkept.values())
+            if refused.pop(record[1], False)
+        ]
+        in_file = set() if kept is None else {record[1] for record in records}
+        count = sum(record[1] in in_file for record in missed)
+        if count < len(missed):
+            self.announce()
+            for record in missed:
+                if record[1] not in in_file:
+                    self.writer.put(record)
+        if kept is None or not count:
+            return False
+        self.announced = True  # what changes from now on is to be written
+        self.writer.defer(kept, count)
+        return True
+
+    def keeps(self, span_id: str) -> bool:
+        """Whether the recorder will be given this span when the trace ends."""
+        return self._end_ns is None and span_id in self._unkept
+
+    def written(self, record: SpanRecord) -> None:
+        """The file holds this record: the recorder need not. Called on the writing thread.
+
+        It may be one of a span that was open then and has ended since: the end is not in the file.
+        """
+        if self._unkept.get(record[1]) is record:
+            self._unkept.pop(record[1], None)
 
     def leave_over(self, span: LiveSpan, exception: BaseException | None) -> None:
         """Put off the end of a span, where the stack has no room for it, until the root span ends."""

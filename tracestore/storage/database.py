@@ -35,6 +35,9 @@ T = TypeVar("T")
 IDLE_READERS = 4
 
 
+#: Frames that are read again from the spool for one transaction.
+FEED_FRAMES = 500
+
 #: One commit in this time is synchronised: together with the writer's own delay, a power cut costs 100 ms.
 SYNC_S = 0.075
 
@@ -153,6 +156,25 @@ class Database:
             self.recorder.settle(kept)
         self.on_written(spans)
         return written
+
+    def feed(self) -> tuple[int, int]:
+        """Write some of what a full queue left to the spool; return how many spans that were, and how many are lost."""
+        some = None if self.recorder is None else self.recorder.next_deferred(FEED_FRAMES)
+        if some is None or self.recorder is None:
+            return 0, 0
+        recorder, (segment, counts) = self.recorder, some
+        kept = [Kept(None, segment, number) for number in counts]
+        found = recovery.frames_of(segment.path, counts)
+
+        def write(connection: sqlite3.Connection) -> None:
+            recovery.write_deferred(connection, found)
+            recovery.save_positions(connection, recorder.positions(kept))
+
+        self.run(write)
+        recorder.settle(kept)
+        self.on_written([span for _, _, spans in found for span in spans])
+        written = sum(counts[number] for number, _, _ in found)
+        return written, sum(counts.values()) - written
 
     def set_aside(self, records: Sequence[Any]) -> bool:
         """Put records into the spool, for the next start; False where there is none or it can't be written."""

@@ -9,11 +9,13 @@ is counted and left out.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
+import pathlib
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -105,6 +107,33 @@ def _with_lock(file: str, action: Callable[[int], Any], *, remove: bool = False)
     return result
 
 
+def frames_of(file: str, numbers: Container[int]) -> list[Frame]:
+    """Return those frames of a spool that bear these numbers; of those that are damaged, none."""
+    return [frame for frame in _sound(pathlib.Path(file).read_bytes()) if frame[0] in numbers]
+
+
+def write_deferred(connection: sqlite3.Connection, found: Sequence[Frame]) -> None:
+    """Write frames that this process has left to its spool.
+
+    A trace that has ended in the store already is left as it is: tags may have been set since.
+    """
+    rows: Iterable[tuple[str]] = itertools.chain.from_iterable(
+        connection.execute(_ENDED.format(",".join("?" * len(some))), some)
+        for some in record_rows.chunks([trace.trace_id for _, trace, _ in found if trace], 500)
+    )
+    ended = {trace_id for (trace_id,) in rows}
+    _write(
+        connection,
+        [
+            (number, None if trace is None or trace.trace_id in ended else trace, spans)
+            for number, trace, spans in found
+        ],
+    )
+
+
+_ENDED = "SELECT trace_id FROM traces WHERE status != 'IN_PROGRESS' AND trace_id IN ({})"
+
+
 def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _Transaction) -> int:
     name = STATE + os.path.basename(file)  # noqa: PTH119 - a path as text
     row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
@@ -120,12 +149,13 @@ def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _
     return sum(trace is not None for _, trace, _ in found)
 
 
-_Frame = tuple[int, "TraceRecord | None", list[SpanRecord]]
+#: A frame as it is read: its number, the trace, its spans.
+Frame = tuple[int, "TraceRecord | None", list[SpanRecord]]
 
 
-def _sound(data: bytes) -> list[_Frame]:
+def _sound(data: bytes) -> list[Frame]:
     """Return the frames of a spool by number, complete with what its head frames say."""
-    frames: list[_Frame] = []
+    frames: list[Frame] = []
     fields: Sequence[Sequence[str]] = (TraceRecord._fields, SPAN_FIELDS)
     resource: Mapping[str, str] = {}
     for payload in spool.frames(data):
@@ -159,7 +189,7 @@ def _with_resource(trace: TraceRecord | None, resource: Mapping[str, str]) -> Tr
     return trace and trace._replace(metadata={**resource, **trace.metadata})
 
 
-def _write(connection: sqlite3.Connection, chunk: Sequence[_Frame]) -> None:
+def _write(connection: sqlite3.Connection, chunk: Sequence[Frame]) -> None:
     """Write frames together; where one is at fault, one by one."""
     connection.execute("SAVEPOINT frames")
     try:
@@ -176,7 +206,7 @@ def _write(connection: sqlite3.Connection, chunk: Sequence[_Frame]) -> None:
     connection.execute("RELEASE frames")
 
 
-def _write_frames(connection: sqlite3.Connection, chunk: Sequence[_Frame]) -> None:
+def _write_frames(connection: sqlite3.Connection, chunk: Sequence[Frame]) -> None:
     traces = {trace.trace_id: trace for _, trace, _ in chunk if trace is not None}
     spans = [span for _, _, spans in chunk for span in spans]
     record_rows.write_records(connection, list(traces.values()), spans)

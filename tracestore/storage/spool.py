@@ -77,6 +77,7 @@ class Segment:
 
     Attributes:
         outstanding: Numbers of frames that the store does not hold yet.
+        deferred: Those of them whose spans the writer has not got, with how many spans that are.
         busy: Those that a thread is about to write; 0 until the file is in use.
         passed: The highest number that the writer is about to declare written.
         position: The number up to which the writer has last declared all written.
@@ -86,6 +87,7 @@ class Segment:
 
     __slots__ = (
         "busy",
+        "deferred",
         "generation",
         "handle",
         "name",
@@ -109,6 +111,7 @@ class Segment:
             os.close(self.handle)  # another process took it for one that was left behind
         self.numbers = itertools.count(1)
         self.outstanding: dict[int, None] = {}
+        self.deferred: dict[int, int] = {}
         self.busy: dict[int, None] = {0: None}
         self.passed = self.position = 0
         self.retired = False
@@ -312,6 +315,7 @@ class Recorder:
     def settle(self, kept: Sequence[Kept]) -> None:
         """The traces of `kept` are committed: use files again, or give them up, and change them in time."""
         for one in kept:
+            one.segment.deferred.pop(one.number, None)
             one.segment.outstanding.pop(one.number, None)
         for segment in list(self._segments):
             if segment not in (self._segment, self._spare) and _retire(segment):
@@ -340,6 +344,21 @@ class Recorder:
             self._segment, self._spare = self._spare, None
             self._segment.give_up(0)
             current.retired = True
+
+    def defer(self, kept: Kept, spans: int) -> None:
+        """The writer gets these spans of a frame from the file, for its queue is full. About 100 bytes of memory."""
+        kept.segment.deferred[kept.number] = spans
+
+    def deferred_frames(self) -> int:
+        """Return how many frames the writer is to get from the files."""
+        return sum(len(segment.deferred) for segment in self._segments.copy())
+
+    def next_deferred(self, most: int) -> tuple[Segment, dict[int, int]] | None:
+        """Return a file and at most so many of its deferred frames, by number; None where there are none."""
+        for segment in self._segments.copy():
+            if segment.deferred:
+                return segment, dict(itertools.islice(segment.deferred.copy().items(), most))
+        return None
 
     def set_aside(self, traces: Sequence[TraceRecord], spans: Sequence[Any]) -> bool:
         """Write records that the store can't take now, for the next start; False where that can't be."""

@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from tracestore.errors import StoreError
-from tracestore.storage.spool import Recorder
+from tracestore.storage.spool import Kept, Recorder
 
 T = TypeVar("T")
 
@@ -38,6 +38,9 @@ BATCH_RECORDS = 2_000
 
 #: Payload in one transaction, about: well below the page cache, so that nothing spills half done.
 BATCH_BYTES = 8 * 1024 * 1024
+
+#: Spans of running traces that may wait for the recorder where the queue is smaller than this.
+MOST_REFUSED = 1_000
 
 #: How long a caller waits for room in a full queue before its record is dropped, in seconds.
 ROOM_WAIT_S = 1.0
@@ -81,6 +84,9 @@ class Sink(Protocol):
 
     def idle(self) -> bool:
         """Do a little of what can wait, when there is nothing to write; return whether more remains."""
+
+    def feed(self) -> tuple[int, int]:
+        """Write some of what was left to the recorder; return how many spans that were, and how many are lost."""
 
     def set_aside(self, records: Sequence[Any]) -> bool:
         """Keep records that can't be written for the next start of a program; False where that can't be."""
@@ -155,6 +161,8 @@ class Writer:
         self.open_records: Callable[[float], list[Any]] = lambda _age_s: []
         #: Whether there is anything open that `open_records` would want to see again.
         self.has_open: Callable[[], bool] = lambda: False
+        #: Whether a span's record will be kept by the recorder when its trace ends.
+        self.will_keep: Callable[[Any], bool] = lambda _record: False
         #: Called when the thread starts, in the process and on the thread that starts it.
         self.on_start: Callable[[], None] = lambda: None
         self.reset()
@@ -186,27 +194,74 @@ class Writer:
         self.dropped = 0
         self.failed = 0
         self.set_aside = 0
+        self.deferred = 0
+        #: Ids of spans that a full queue did not take, and whose traces have not ended.
+        self.refused: dict[str, bool] = {}
+        #: From how many records on the queue is full: once it was, a quarter of its size until it has drained.
+        self._room = self._queue_size
+        self._fed = 0
+        self._feed_at = 0.0
 
     # ------------------------------------------------------------------------ any thread
 
     def put(self, record: Any) -> None:
-        """Hand over one record: about 0.1 µs. Waits at most ROOM_WAIT_S where the queue is full.
+        """Hand over one record: about 0.1 µs.
 
-        Only spans wait and are dropped. A change to a trace goes through: there are fewer, and without it a
-        trace that lost a span would lose its end and its tags too.
+        Waits at most ROOM_WAIT_S where the queue is full. Then a span whose trace the recorder will keep is left to
+        it, and another one is dropped. A change to a trace goes through: there are fewer, and without it a trace that
+        lost a span would lose its end and its tags too.
         """
         records = self._queue
         if (
-            len(records) >= self._queue_size
+            len(records) >= self._room
             and type(record) is tuple
             and not self._on_writing_thread()  # it would wait for itself
-            and not self._has_room()
+            and not self._takes(record)
         ):
-            self.dropped += 1
             return
         records.append(record)
         if self.asleep:
             self.rouse()
+
+    def must_defer(self) -> bool:
+        """Whether what comes of traces that have not ended is to be left to the recorder."""
+        return self._dropping and len(self._queue) >= self._room and self.recorder is not None
+
+    def refuse(self, record: Any) -> bool:
+        """Leave the record of a span to the recorder, for when its trace ends; False where nobody will keep it."""
+        if self.recorder is None or len(self.refused) >= max(self._queue_size, MOST_REFUSED):
+            return False
+        if not self.will_keep(record):
+            return False
+        self._room = self._queue_size // 4
+        self.refused[record[1]] = True
+        # Its trace may have ended just now, without having seen this.
+        return self.will_keep(record) or self.refused.pop(record[1], None) is None
+
+    def defer(self, kept: Kept, spans: int) -> None:
+        """Get these spans of a frame from the recorder's file as soon as there is room for them."""
+        if self.recorder is not None:
+            self.deferred += spans
+            self.recorder.defer(kept, spans)
+            if self.asleep:
+                self.rouse()
+
+    def _takes(self, record: Any) -> bool:
+        """Whether a full queue takes a span after all; else it is left to the recorder, or dropped and counted.
+
+        To wait comes first: what is read from the spool again costs the writer a third more.
+        """
+        if self._has_room():
+            return True
+        if not self.refuse(record):
+            self.dropped += 1
+            self._log_once(
+                "full",
+                "the queue is full (%d spans) and the file can't keep up: new records are "
+                "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes it larger",
+                self._queue_size,
+            )
+        return False
 
     def _has_room(self) -> bool:
         """Wait for room, but never again until the queue has been empty once it was given up."""
@@ -219,12 +274,6 @@ class Writer:
             while len(self._queue) > self._queue_size // 4:
                 if time.monotonic() > deadline:
                     self._dropping = True
-                    self._log_once(
-                        "full",
-                        "the queue is full (%d spans) and the file can't keep up: new records are "
-                        "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes it larger",
-                        self._queue_size,
-                    )
                     break
                 time.sleep(0.001)
         return not self._dropping
@@ -278,7 +327,7 @@ class Writer:
     def flush(self, timeout_s: float = JOB_TIMEOUT_S) -> Flushed:
         """Wait until all that was put so far is durable, at most `timeout_s`; never raises for that."""
         unconfirmed = 0
-        if self._queue or self.in_flight or self._sink.must_confirm():
+        if self.pending() or self._sink.must_confirm():
             job = _Job(None)
             self._submit(job)
             try:
@@ -297,17 +346,23 @@ class Writer:
 
     def pending(self) -> int:
         """Records (spans, changes to traces, jobs) that are queued or being written."""
-        return len(self._queue) + self.in_flight
+        return len(self._queue) + self.in_flight + self._left_to_feed()
+
+    def _left_to_feed(self) -> int:
+        return 0 if self.recorder is None else self.recorder.deferred_frames()
 
     def stats(self) -> dict[str, int]:
         """Return what is queued, and spans written, dropped (queue full), failed (not writable).
 
+        `deferred` are spans that a full queue left to the recorder, whose file the writer reads when there is room:
+        they are queued, then written.
         `set_aside` are spans that wait beside the file for the next start, `unkept` traces that ended while the
         recorder could not be written.
         """
         return {
             "queued": self.pending(),
             "written": self.written,
+            "deferred": self.deferred,
             "dropped": self.dropped,
             "failed": self.failed,
             "set_aside": self.set_aside,
@@ -342,7 +397,7 @@ class Writer:
         self._pausing = False
         with contextlib.suppress(RuntimeError):  # `pause` had not got hold of it in time
             self._starting.release()
-        if self._queue:
+        if self._queue or self._left_to_feed():
             self.rouse()
 
     def close(self, timeout_s: float) -> bool:
@@ -355,7 +410,7 @@ class Writer:
             self._sink.close()
         else:
             self._set_aside_all()
-        return done
+        return done and not self._left_to_feed()
 
     def _set_aside_all(self) -> None:
         """Have the next start write what this process may not get to."""
@@ -397,12 +452,15 @@ class Writer:
         with self._writing:
             while True:
                 try:
-                    if self._stopping and (self._pausing or not self._queue):
+                    if self._stopping and (self._pausing or not (self._queue or self._may_feed())):
                         break
                     if not self._wait():
                         break
                     self._add_open_records()
                     self._write_some()
+                    if len(self._queue) <= self._queue_size // 4:
+                        self._room = self._queue_size
+                        self._feed()
                 except BaseException as error:  # noqa: BLE001 - the writer outlives every failure
                     self._log_once(
                         f"loop {type(error).__name__}", "the writer went on after %r", error
@@ -410,7 +468,7 @@ class Writer:
             self._sink.close()
             self._thread = None
             self.asleep = self.dormant = True
-        waiting = self._queue or (self.has_open() and not self._stopping)
+        waiting = self._queue or ((self.has_open() or self._left_to_feed()) and not self._stopping)
         if waiting and not self._pausing:  # it came since the last look
             self.rouse()
 
@@ -421,7 +479,7 @@ class Writer:
         """
         if not self._queue and not self._stopping:
             self._dropping = self._hurried = False
-            if not self._sleep():
+            if not self._may_feed() and not self._sleep():
                 return False
         self._drain_tokens()
         if not self._stopping and not self._hurried and len(self._queue) < BATCH_RECORDS:
@@ -440,7 +498,7 @@ class Writer:
                 self._sync()
             return True
         pause_s = self._do_idle_work()
-        watching = pause_s is not None or self.has_open()
+        watching = pause_s is not None or self.has_open() or self._left_to_feed() > 0
         self.dormant = not watching
         woken = self._nap((pause_s or OPEN_AFTER_S) if watching else IDLE_END_S)
         return woken or watching
@@ -518,8 +576,33 @@ class Writer:
         if job is not None:
             self._answer(job)
 
+    def _may_feed(self) -> bool:
+        now = time.monotonic()
+        return self._feed_at <= now < self._stop_deadline and self._left_to_feed() > 0
+
+    def _feed(self) -> None:
+        """Write a batch of what a full queue left to the recorder. Where that fails it stays there, and waits."""
+        if not self._may_feed():
+            return
+        try:
+            written, lost = self._try(self._sink.feed, self._retry_timeout_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the spool has it
+            self._feed_at = time.monotonic() + RETRY_LONGEST_S
+            self._log_once(f"feed {error}", "deferred spans wait in the spool: %s", error)
+        else:
+            self.written += written
+            self.failed += lost
+            self._fed += written + lost
+
+    def _feed_all(self) -> None:
+        """Write what has been left to the recorder by now, as a caller waits for it."""
+        until = self.deferred
+        while self._fed < until and self._may_feed():
+            self._feed()
+
     def _answer(self, job: _Job) -> None:
         function = job.function
+        self._feed_all()
         try:
             result = None
             if function is not None:
