@@ -45,10 +45,11 @@ PROGRAMS = {
     "growth": 30,
     "otel": 3,
     "upkeep": 20,
+    "hot_spots": 10,
 }
 
 #: Programs that keep or read files of many traces.
-WITH_DATA = frozenset({"get", "search", "metrics", "growth", "upkeep"})
+WITH_DATA = frozenset({"get", "search", "metrics", "growth", "upkeep", "hot_spots"})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

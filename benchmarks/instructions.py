@@ -10,7 +10,7 @@ runs twice and the second run counts, so that nothing is made for the first time
 
 Counts are stored in `instructions.json` beside this file by Python's minor version and architecture, with the versions
 of what they depend on. More than 10 % above the stored count fails. Where nothing is stored for the Python that runs,
-that is said, and it fails only with `--own` of that version: CI names its own.
+that is said, and it fails only where `--own` names it: CI names its own.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Count, compare with what is stored, and print a table."""
     of = parser("instructions", __doc__)
     of.add_argument("--store", action="store_true", help="store what was counted")
-    of.add_argument("--own", help="fail where nothing is stored for this Python, like 3.11")
+    of.add_argument("--own", help="fail where nothing is stored for this one: 3.11 x86_64")
     of.add_argument("--counted", type=pathlib.Path, help=argparse.SUPPRESS)
     options = options_of(of, arguments)
     if options.counted is not None:
@@ -118,7 +118,7 @@ def _compared(
     if known is None:
         text = f"nothing is stored for {_key()}: `python -m benchmarks.instructions --store` writes"
         report.note(f"{text}\n  {msgspec.json.encode(Stored(_versions(), counts)).decode()}")
-        if own == _key().partition(" ")[0]:
+        if own == _key():
             problems.append(f"nothing is stored for {_key()}, which is CI's own")
     elif known.versions != _versions():
         report.note(f"stored with {known.versions}; this is {_versions()}")

@@ -36,41 +36,71 @@ class Target(NamedTuple):
     gap: str = ""
 
 
+_SPAN_GAP = (
+    "Entering and leaving a span in Python is the rest above the floor (`capture.scope`, `capture.span` in `hot_spots`):"
+    " the object, two sets of a context variable, the record that is queued. The peers' figures of the same run say what"
+    " others take for it."
+)
+_CALL_GAP = (
+    "Argument and result are encoded and looked through for secrets on the calling thread, so that what is kept for the"
+    " case of a kill holds none; the peer's decorator records neither."
+)
+_TRACE_GAP = (
+    "Two promises that the target does not know of are kept on the recording thread: redaction looks through"
+    " every text (`redaction` in `hot_spots`), and the recorder has all in a file before the call returns (`storage.spool`;"
+    " the row shows it without). Encoding is the floor. Tried and kept: seven expressions that begin with one character,"
+    " tags looked through once, spool files written over. The OpenTelemetry SDK's figure here includes encoding by msgspec."
+)
+_WRITER_GAP = (
+    "One interpreter records and writes: the recording thread's own time a trace is in the table of `ingest`, the floor has"
+    " no capture, no redaction, no recorder and no checksum. In `hot_spots` most of a batch is SQLite's own insertion;"
+    " larger statements gained nothing."
+)
+_SIZE_GAP = (
+    "The file keeps what was recorded as it was, with indexes; a text that is recorded again is stored again wherever it is"
+    " not shared by content (`one column / distinct` in `size` says what SQLite takes without any index)."
+)
+
 TARGETS = (
     Target("empty child span, the recording thread", "overhead", "span_us", 1.5, " µs",
-           beside=(("floor", "span_floor_us"), ("OpenTelemetry SDK", "span_otel_us"))),
-    Target("the same, times below the OpenTelemetry SDK", "overhead", "span_below_otel", 8, "x", is_least=True),
-    Target("decorated call with one argument", "overhead", "call_us", 2.5, " µs"),
+           beside=(("floor", "span_floor_us"), ("OpenTelemetry SDK", "span_otel_us")), gap=_SPAN_GAP),
+    Target("the same, times below the OpenTelemetry SDK", "overhead", "span_below_otel", 8, "x", is_least=True, gap=_SPAN_GAP),
+    Target("decorated call with one argument", "overhead", "call_us", 2.5, " µs", gap=_CALL_GAP),
     Target("whole trace of the workload, the recording thread", "overhead", "trace_us", 30, " µs",
            beside=(("floor", "trace_floor_us"), ("recorder off", "trace_without_recorder_us"),
-                   ("OpenTelemetry SDK", "trace_otel_us"))),
-    Target("the same, times below the OpenTelemetry SDK", "overhead", "trace_below_otel", 5, "x", is_least=True),
+                   ("OpenTelemetry SDK", "trace_otel_us")), gap=_TRACE_GAP),
+    Target("the same, times below the OpenTelemetry SDK", "overhead", "trace_below_otel", 5, "x", is_least=True, gap=_TRACE_GAP),
     Target("traces a second until durable", "ingest", "durable_per_s", 5_000, "/s", is_least=True,
-           beside=(("floor", "durable_floor_per_s"), ("MLflow", "ingest_mlflow_per_s"))),
-    Target("the same, share of the floor", "ingest", "durable_share", 60, " %", is_least=True),
+           beside=(("floor", "durable_floor_per_s"), ("MLflow", "ingest_mlflow_per_s")), gap=_WRITER_GAP),
+    Target("the same, share of the floor", "ingest", "durable_share", 60, " %", is_least=True, gap=_WRITER_GAP),
     Target("spans dropped in a burst of 100,000 traces", "ingest", "burst_100000_dropped_spans", 0, "",
            beside=(("traces/s", "burst_100000_per_s"),)),
-    Target("memory over the bare program while recording", "memory", "memory_over_bare_mb", 60, " MB"),
-    Target("a loop that records a trace each millisecond, times slower", "contention", "loop_slower", 1.05, "x"),
+    Target("memory over the bare program while recording", "memory", "memory_over_bare_mb", 60, " MB",
+           gap="The queue takes up to 20,000 spans with their payload, and one thread that only records is ahead of the writer until the queue is full; `TRACESTORE_QUEUE_SIZE` makes it smaller."),
+    Target("a loop that records a trace each millisecond, times slower", "contention", "loop_slower", 1.05, "x",
+           gap="A trace each millisecond costs the loop what a whole trace costs the recording thread, see above, and the writer's share of the interpreter."),
     Target("an asyncio server's p99 with tracing", "contention", "server_p99_us", None, " µs",
            beside=(("bare", "server_bare_p99_us"),)),
-    Target("worst pause, p99.9 of a span, the writer busy", "contention", "span_busy_writer_p999_us", 200, " µs"),
+    Target("worst pause, p99.9 of a span, the writer busy", "contention", "span_busy_writer_p999_us", 200, " µs",
+           gap="CPython lets another thread keep the interpreter for up to 5 ms (`sys.getswitchinterval`); the writer gives it up around each statement of SQLite."),
     Target("first 100 of 1,000,000 traces, slowest indexed filter", "search", "search_indexed_most_1000000_ms", 5,
            " ms", beside=(("floor", "search_floor_1000000_ms"), ("10,000", "search_indexed_most_10000_ms"))),
     Target("the same with spans", "search", "search_with_spans_1000000_ms", 15, " ms"),
     Target("growth of an indexed filter's median from 10,000 to 1,000,000, most", "growth", "growth_search_1000000", 2,
            "x", beside=(("CPU", "growth_search_cpu_1000000"),)),
     Target("growth of a trace's write, the same", "growth", "growth_write_1000000", 2, "x", beside=(("CPU", "growth_write_cpu_1000000"),)),
-    Target("data frame of 10,000 traces without spans", "search", "search_frame_10000_ms", 150, " ms"),
+    Target("data frame of 10,000 traces without spans", "search", "search_frame_10000_ms", 150, " ms",
+           gap="Python's sqlite3 gives up the interpreter's lock for each column; six columns a trace, a hundred traces at a time, is what was tried and kept. pandas makes the columns."),
     Target("`get_trace` of 4 spans", "get", "get_trace_ms", 0.5, " ms"),
     Target("`get_trace` of 1,000 spans", "get", "get_large_trace_ms", 30, " ms"),
     Target("`set_trace_tag` until durable", "get", "set_tag_ms", 1, " ms"),
     Target("`log_feedback` until durable", "get", "log_feedback_ms", 1, " ms"),
-    Target("deleting 1,000 traces by time", "get", "delete_ms", 50, " ms"),
+    Target("deleting 1,000 traces by time", "get", "delete_ms", 50, " ms",
+           gap="Rows and their entries in all indexes go; the floor of the same run deletes the same rows in SQL alone."),
     Target("file a trace of the workload, 1.25 x distinct payload + 600", "size", "workload_file_bytes", None, " bytes",
-           limit_figure="workload_limit_bytes", beside=(("distinct", "workload_distinct_bytes"),)),
+           limit_figure="workload_limit_bytes", beside=(("distinct", "workload_distinct_bytes"),), gap=_SIZE_GAP),
     Target("file an agent's trace of 30 turns, likewise", "size", "agent_file_bytes", None, " bytes",
-           limit_figure="agent_limit_bytes", beside=(("distinct", "agent_distinct_bytes"),)),
+           limit_figure="agent_limit_bytes", beside=(("distinct", "agent_distinct_bytes"),), gap=_SIZE_GAP),
     Target("import over bare Python", "import_time", "import_over_bare_ms", 50, " ms",
            beside=(("sqlite3 and msgspec", "sqlite3_and_msgspec_over_bare_ms"),)),
     Target("first trace in a new file, from process start", "import_time", "first_trace_ms", 120, " ms"),

@@ -7,6 +7,7 @@ import contextlib
 import pathlib
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from benchmarks import __main__ as benchmarks_main
 from benchmarks import (
     dataset,
+    hot_spots,
     import_time,
     instructions,
     metrics,
@@ -196,8 +198,8 @@ def test_more_instructions_than_there_is_room_for_are_a_problem() -> None:
         known = instructions.Stored("other versions", dict.fromkeys(counts, 100))
         problems = instructions._compared(made, counts, known, own=None)
         assert [line.partition(":")[0] for line in problems[:-1]] == ["empty child span"]
-        own = instructions._key().partition(" ")[0]
-        assert instructions._compared(made, counts, None, own="2.7") == []
+        own = instructions._key()
+        assert instructions._compared(made, counts, None, own="2.7 sparc") == []
         assert "CI's own" in instructions._compared(made, counts, None, own)[0]
     assert "other versions" in made.result.notes[0]
     assert "--store" in made.result.notes[-1]
@@ -257,6 +259,21 @@ def _result(program: str, command: str, **figures: float) -> report.Result:
     return report.Result(
         program, "How?", command, "2026-11-21 00:00 UTC", "c", "s", "m", figures=figures
     )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts a program")
+def test_hot_spots_are_functions_of_what_was_done() -> None:
+    samples = hot_spots.Samples()
+
+    def block(samples: hot_spots.Samples) -> None:
+        with samples.taking():
+            sum(number * number for number in range(3_000_000))
+
+    hot_spots._sampled(block, 0.2)
+    block(samples)
+    assert samples.total > 0
+    assert samples.within[f"{__name__}.block"] == samples.total
+    assert samples.itself.most_common(1)[0][0] == f"{__name__}.<genexpr>"
 
 
 def test_target_is_met_by_the_figure_and_missed_by_another() -> None:
