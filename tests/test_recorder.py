@@ -576,6 +576,35 @@ def test_a_burst_larger_than_queue_and_spool_is_dropped_and_counted(
     assert stats["traces"] == 500  # that they were is known
 
 
+@pytest.mark.parametrize("rights", [0o700, 0o500])
+def test_a_read_only_store_says_what_it_does_not_see_and_changes_nothing(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, rights: int
+) -> None:
+    path = tmp_path / "traces.db"
+    with Store(path) as store:
+        store.create_experiment("any")
+        assert store.stats()["left_behind"] == 0
+    file = _left_behind(path, range(1, 8))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO state VALUES (?, '2')", (f"spool.{file.name}",))
+    before = file.read_bytes(), path.read_bytes()
+    file.chmod(rights & 0o600)
+    file.parent.chmod(rights)
+
+    with Store(path, read_only=True) as store:
+        for _ in range(3):
+            assert store.count_traces() == 0
+            assert store.stats()["left_behind"] == 5
+    assert caplog.text.count("read_only=True can't take over") == 1
+    assert (file.read_bytes(), path.read_bytes()) == before
+
+    file.parent.chmod(0o700)
+    file.chmod(0o600)
+    with Store(path) as store:
+        assert store.count_traces() == 5
+        assert store.stats()["left_behind"] == 0
+
+
 def test_the_recorder_can_be_switched_off(tmp_path: pathlib.Path) -> None:
     assert load({"TRACESTORE_RECORDER": "off"}).recorder is False
     with Store(tmp_path / "traces.db", recorder=False) as store:

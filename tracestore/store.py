@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
+import logging
 import os
 import sqlite3
 import time
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = logging.getLogger("tracestore")
+
 #: How long a read waits for what was recorded just before it, in seconds.
 READ_FLUSH_S = 10.0
 
@@ -110,7 +113,8 @@ class Store:
     Args:
         path: The file; made, with its directory, at the first write. ":memory:" is a new store of its own that
             is gone when it is closed, for tests.
-        read_only: Never write. Nothing can be recorded, tagged or assessed then.
+        read_only: Never write. Nothing can be recorded, tagged or assessed then, and what killed processes left is
+            not taken over: it is not seen, which is logged once, and counted in `stats()`.
         queue_size: Spans that may wait for the writer.
         retry_timeout_s: How long a failing write is retried.
         index_text: Keep the text index up to date when there is nothing else to do.
@@ -170,6 +174,7 @@ class Store:
         self.writer.on_start = processes.close_with_process_pool
         self.writer.recorder = self._database.recorder
         self._looked_at = 0.0
+        self._said_left_behind = False
         self._paused = False
         if self._database.recorder is not None:
             self._database.recorder.on_foreign_process = self.start_anew
@@ -564,15 +569,27 @@ class Store:
     def _take_over(self) -> None:
         """Have the writer take over what processes that died have left, if there is any; looks once a second."""
         now = time.monotonic()
-        if self.read_only or now - self._looked_at < 1.0:
+        if now - self._looked_at < 1.0:
             return
         self._looked_at = now
         if self._database.left_behind():
+            if self.read_only:
+                self._say_left_behind()
+                return
             self._database.look_for_spools = True
             with contextlib.suppress(
                 StoreError
             ):  # a full disk: what is there can be read all the same
                 self.writer.run(lambda _connection: None, READ_FLUSH_S)
+
+    def _say_left_behind(self) -> None:
+        if not self._said_left_behind:
+            self._said_left_behind = True
+            log.warning(
+                "a process that was killed left records beside %s, which a store that is opened with read_only=True "
+                "can't take over and does not see; stats() counts the traces. Open it once for writing",
+                self.path,
+            )
 
     # ------------------------------------------------------------------------ changing traces
 
@@ -1057,13 +1074,16 @@ class Store:
     def stats(self) -> dict[str, Any]:
         """Return counters of this process (queued, written, dropped, failed) and of the file.
 
-        The file's: path, size_bytes (with its WAL), traces, spans, assessments; None, and an `error` that says
-        why, where it can't be read. Counting takes a pass over an index, 10 ms for 100,000 traces.
+        The file's: path, size_bytes (with its WAL), traces, spans, assessments, and left_behind: traces that killed
+        processes left beside the file, which the next store that is open for writing takes over. None, and an `error`
+        that says why, where it can't be read. Counting takes a pass over an index, 10 ms for 100,000 traces.
         """
-        found: dict[str, Any] = dict.fromkeys(("traces", "spans", "assessments", "size_bytes"))
+        names = ("traces", "spans", "assessments", "left_behind", "size_bytes")
+        found: dict[str, Any] = dict.fromkeys(names)
         try:
             with self.reading() as connection:
                 found |= trace_rows.counts(connection)
+                found["left_behind"] = recovery.traces_left_behind(connection, self.path)
             found["size_bytes"] = sum(
                 os.path.getsize(self.path + suffix)  # noqa: PTH202 - a path as text
                 for suffix in ("", "-wal")

@@ -9,6 +9,7 @@ is counted and left out.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -52,6 +53,15 @@ def left_behind(path: str) -> list[str]:
     return [file for file in _spools(path) if _with_lock(file, lambda _handle: True)]
 
 
+def traces_left_behind(connection: sqlite3.Connection, path: str) -> int:
+    """Return how many traces dead processes left that the store does not hold. Reads their spools, changes nothing."""
+
+    def count(handle: int, file: str) -> int:
+        return sum(trace is not None for _, trace, _ in _untaken(connection, file, handle))
+
+    return sum(_with_lock(file, functools.partial(count, file=file)) or 0 for file in _spools(path))
+
+
 def take_over(connection: sqlite3.Connection, path: str, transaction: _Transaction) -> int:
     """Write what dead processes left into the store, remove their spools; return how many traces.
 
@@ -89,9 +99,10 @@ def _with_lock(file: str, action: Callable[[int], Any], *, remove: bool = False)
 
     With `remove` the file goes afterwards, unless the action raises.
     """
-    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        handle = os.open(file, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        handle = os.open(file, flags | (os.O_RDWR if os.access(file, os.W_OK) else os.O_RDONLY))
     except OSError:
         return None
     try:
@@ -135,18 +146,25 @@ _ENDED = "SELECT trace_id FROM traces WHERE status != 'IN_PROGRESS' AND trace_id
 
 
 def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _Transaction) -> int:
-    name = STATE + os.path.basename(file)  # noqa: PTH119 - a path as text
-    row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-    position = int(row[0]) if row is not None else 0
-    with open(handle, "rb", closefd=False) as stream:
-        data = stream.read()
-    found = [frame for frame in _sound(data) if frame[0] > position]
+    found = _untaken(connection, file, handle)
     for chunk in record_rows.chunks(found, _FRAMES):
         with transaction(connection):
             _write(connection, chunk)
             last = max(number for number, _, _ in chunk)
-            connection.execute(_SAVE_POSITION, (name, str(last)))
+            connection.execute(_SAVE_POSITION, (_name_of(file), str(last)))
     return sum(trace is not None for _, trace, _ in found)
+
+
+def _untaken(connection: sqlite3.Connection, file: str, handle: int) -> list[Frame]:
+    """Return the frames of an open spool that the store does not hold."""
+    row = connection.execute("SELECT value FROM state WHERE name = ?", (_name_of(file),)).fetchone()
+    position = int(row[0]) if row is not None else 0
+    with open(handle, "rb", closefd=False) as stream:
+        return [frame for frame in _sound(stream.read()) if frame[0] > position]
+
+
+def _name_of(file: str) -> str:
+    return STATE + os.path.basename(file)  # noqa: PTH119 - a path as text
 
 
 #: A frame as it is read: its number, the trace, its spans.
