@@ -110,6 +110,10 @@ def _compared(
     for name, count in counts.items():
         was = known.instructions.get(name) if known else None
         rows.append((name, number(count), number(was) if was else "", _change(count, was)))
+        if was is not None and count < was * (1 - ROOM):
+            report.note(
+                f"{name}: store it, so that this stays: python -m benchmarks.instructions --store"
+            )
         if was is not None and count > was * (1 + ROOM):
             problems.append(f"{name}: {count:,} instructions, {count / was - 1:+.1%} on {was:,}")
     report.table(("instructions each, the recording thread", "counted", "stored", "change"), rows)

@@ -26,7 +26,7 @@ _MET, _MISSED = "#0072b2", "#d55e00"
 def plot(results: Mapping[str, Result]) -> str:
     """Return an SVG of what was measured; targets without a figure are left out."""
     measured = [
-        (target.what, ratio)
+        (target.what.replace("`", ""), ratio)
         for target in TARGETS
         if (ratio := distance(target, results.get(target.program))) is not None
     ]

@@ -94,13 +94,14 @@ def run(result: Result) -> str:
 
 def misses(results: Mapping[str, Result]) -> str:
     """Return why each target that is not met is not, as far as somebody has written it down."""
-    lines = []
+    missed: dict[str, list[str]] = {}
     for target in TARGETS:
         figures = results[target.program].figures if target.program in results else {}
         measured, limit = shown(target, figures), limit_of(target, figures)
         if measured is None or limit is None or is_met(target, measured, limit):
             continue
-        lines.append(f"- **{target.what}.** {target.gap or 'Not explained yet.'}")
+        missed.setdefault(target.gap or "Not explained yet.", []).append(target.what)
+    lines = [f"- **{'; '.join(names)}.** {gap}" for gap, names in missed.items()]
     return "\n".join(["Not met:", "", *lines]) if lines else "All that was measured is met."
 
 

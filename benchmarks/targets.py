@@ -109,7 +109,7 @@ TARGETS = (
 #: Figures that are shares, shown as percent.
 _SHARES = frozenset({"durable_share"})
 
-HEAD = ("what", "target", "measured", "beside it, in the same run", "met")
+HEAD = ("what", "target", "measured", "beside it, in the same run", "met", "command")
 
 
 def table(results: Mapping[str, Result]) -> str:
@@ -119,7 +119,7 @@ def table(results: Mapping[str, Result]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def row(target: Target, result: Result | None) -> tuple[str, str, str, str, str]:
+def row(target: Target, result: Result | None) -> tuple[str, str, str, str, str, str]:
     """Return the cells of one target."""
     figures = result.figures if result else {}
     limit = limit_of(target, figures)
@@ -133,7 +133,8 @@ def row(target: Target, result: Result | None) -> tuple[str, str, str, str, str]
         text = f"{number(measured)}{target.unit}"
         met = "" if limit is None else ("yes" if is_met(target, measured, limit) else "**no**")
     asked = "" if limit is None else f"{'≥' if target.is_least else '≤'} {limit:,g}{target.unit}"
-    return target.what, asked, text, beside, met
+    command = f"`{result.command if result else f'python -m benchmarks.{target.program}'}`"
+    return target.what, asked, text, beside, met, command
 
 
 def limit_of(target: Target, figures: Mapping[str, float]) -> float | None:
