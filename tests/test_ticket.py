@@ -17,11 +17,14 @@ import tracestore
 from tracestore.errors import StoreError
 from tracestore.storage.ticket import Ticket
 
-#: Takes the ticket `rounds` times; prints how often each and how long it waited for it at most, in ms.
+#: Takes the ticket for some seconds from the sign on; prints how often and how long it waited at most, in ms.
 SATURATED = """
 import sys, time
 from tracestore.storage.ticket import Ticket
-ticket, end, count, longest = Ticket(sys.argv[1]), time.monotonic() + float(sys.argv[2]), 0, 0.0
+ticket, count, longest = Ticket(sys.argv[1]), 0, 0.0
+print("ready", flush=True)
+sys.stdin.readline()
+end = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < end:
     asked = time.monotonic()
     with ticket.held(10.0):
@@ -41,10 +44,20 @@ def test_saturated_processes_take_turns_and_nobody_starves(tmp_path: pathlib.Pat
     path = str(tmp_path / "store.db")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SATURATED, path, "2.0"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SATURATED, path, "2.0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(4)
     ]
+    for process in processes:  # all at once: one alone takes many more turns than one of four
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
     printed = [process.communicate(timeout=60)[0].split() for process in processes]
 
     assert [process.returncode for process in processes] == [0] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,7 @@ def test_a_single_record_is_written_without_a_flush(writer: Writer, sink: ListSi
 
     writer.put(("alone",))
 
-    assert arrived.wait(2.0)
+    assert arrived.wait(20.0)
 
 
 def test_flush_of_an_idle_writer_returns_at_once(writer: Writer) -> None:
@@ -128,7 +129,7 @@ def test_flush_of_an_idle_writer_returns_at_once(writer: Writer) -> None:
     start = time.perf_counter()
     for _ in range(100):
         assert writer.flush(5.0)
-    assert time.perf_counter() - start < 0.1
+    assert time.perf_counter() - start < 1.0  # 100 waits for a batch would be 2.5 s
 
 
 def test_flush_gives_up_at_its_deadline_and_says_what_is_pending(
@@ -161,7 +162,7 @@ def test_a_full_queue_makes_callers_wait_then_drops_counts_and_says_so_once(
             writer.put((number,))
         took = time.perf_counter() - start
 
-    assert 0.15 < took < 1.0  # waited once, not for each record
+    assert 0.15 < took < 10.0  # waited once: once for each record would be 38 s
     assert writer.stats()["dropped"] >= 100
     assert [record.message for record in caplog.records if "queue is full" in record.message] != []
     assert len(caplog.records) == 1
@@ -255,7 +256,7 @@ def test_the_thread_outlives_any_exception(writer: Writer, sink: ListSink) -> No
 
     sink.obstacle = strange
     writer.put((1,))
-    assert raised.wait(2.0)
+    assert raised.wait(20.0)
     writer.put((2,))
 
     assert writer.flush(5.0)
@@ -330,15 +331,19 @@ def test_close_gives_up_retrying_at_its_deadline(sink: ListSink) -> None:
     assert writer.stats()["failed"] == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the clock of a thread")
 def test_an_idle_writer_costs_no_cpu(writer: Writer) -> None:
     writer.put((1,))
     writer.flush(5.0)
     time.sleep(0.1)  # the batch wait is over: it sleeps without end now
 
-    before = time.process_time()
+    assert writer._thread is not None
+    assert writer._thread.ident is not None
+    clock = time.pthread_getcpuclockid(writer._thread.ident)  # other tests' threads are not its own
+    before = time.clock_gettime(clock)
     time.sleep(0.5)
 
-    assert time.process_time() - before < 0.02
+    assert time.clock_gettime(clock) - before < 0.02
     assert writer.dormant
 
 
