@@ -198,6 +198,19 @@ def test_a_file_that_was_cut_off_keeps_its_beginning(
     assert_sound(tmp_path / "new.db")
 
 
+@pytest.mark.parametrize("kept", [1, 3, 16, 21, 72, 99, 100, 500, 5_000, PAGE - 1, PAGE, PAGE + 1])
+def test_a_file_that_was_cut_off_in_its_first_pages_is_no_other_error(
+    path: pathlib.Path, tmp_path: pathlib.Path, kept: int
+) -> None:
+    with path.open("rb+") as file:
+        file.truncate(kept)
+    if kept < 100:  # the header itself
+        with pytest.raises(ForeignFileError, match="nothing that tracestore has written"):
+            tracestore.repair(path, tmp_path / "new.db")
+    else:
+        assert tracestore.repair(path, tmp_path / "new.db").traces == 0
+
+
 def test_values_that_are_no_json_are_left_out_of_rows_that_stay(
     path: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -256,6 +256,10 @@ def _checked_version(path: str) -> int | None:
     """
     if pathlib.Path(path).is_dir():
         raise ForeignFileError(f"{path} is a directory; name a file")
+    if pathlib.Path(path).exists() and not pathlib.Path(path).is_file():
+        raise ForeignFileError(
+            f"{path} is a device or a pipe; name a file"
+        )  # reading may never end
     try:
         return _version_at_rest(path)
     except sqlite3.OperationalError as error:

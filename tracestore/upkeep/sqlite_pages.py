@@ -16,7 +16,7 @@ from tracestore.storage import schema
 
 _MAGIC = b"SQLite format 3\0"
 _WAL_MAGICS = (0x377F0682, 0x377F0683)
-_WAL_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
+_HEADER_BYTES, _WAL_HEADER_BYTES, _FRAME_HEADER_BYTES = 100, 32, 24
 
 #: Kinds of pages in a pointer map, section 1.8 of the format.
 FREE, OVERFLOW_KINDS, BRANCH = 2, (3, 4), 5
@@ -27,17 +27,19 @@ class Pages:
 
     def __init__(self, content: mmap.mmap | bytes, wal: bytes) -> None:
         self._content = content
-        self.has_header = content[:16] == _MAGIC
+        self._header = bytes(content[:_HEADER_BYTES])
+        self.has_header = len(self._header) == _HEADER_BYTES and self._header[:16] == _MAGIC
         self.size_bytes = self._page_size()
         self._over = _wal_pages(wal, self.size_bytes)
         self.count = max([len(content) // self.size_bytes, *self._over])
-        self.usable_bytes = self.size_bytes - (content[20] if self.has_header else 0)
+        self.usable_bytes = self.size_bytes - (self._header[20] if self.has_header else 0)
 
     def _page_size(self) -> int:
-        (size,) = struct.unpack(">H", self._content[16:18])
+        if not self.has_header:
+            return schema.PAGE_SIZE_BYTES
+        (size,) = struct.unpack(">H", self._header[16:18])
         size = 65536 if size == 1 else size
-        known = self.has_header and size >= 512 and size & (size - 1) == 0
-        return size if known else schema.PAGE_SIZE_BYTES
+        return size if size >= 512 and size & (size - 1) == 0 else schema.PAGE_SIZE_BYTES
 
     def __getitem__(self, number: int) -> bytes:
         """Return a page; IndexError where there is none."""
@@ -53,7 +55,8 @@ class Pages:
         """Return what the header says, None where it is damaged."""
         if not self.has_header:
             return None
-        return int(struct.unpack(">I", self[1][68:72])[0])
+        header = self._over.get(1, self._header)
+        return int(struct.unpack(">I", header[68:72])[0])
 
     def free(self) -> set[int]:
         """Return the pages of the free list, as far as it can be followed."""
