@@ -1,7 +1,11 @@
 """What the real instrumentation packages record of the real libraries, against what a person expects to see.
 
 `python -m tests.instrumentations` prints the table: package, version, spans, checks. The libraries talk to
-tests/model_server.py over HTTP; nothing is replaced.
+tests/model_server.py over HTTP; nothing is replaced. Packages that need another language, or releases that don't go
+with each other, have been recorded: tests/foreign/otlp has their spans and the scripts that made them.
+
+`python -m tests.instrumentations --rules` prints the table of conventions with the packages that each rule's
+attributes were seen from.
 """
 
 from __future__ import annotations
@@ -12,15 +16,22 @@ import importlib
 import importlib.metadata
 import json
 import pathlib
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from tests.guides.running import recording_into
 from tests.model_server import API_KEY, model_server
 from tracestore import autologging
+from tracestore.conventions.rules import reference_table
 from tracestore.entities import Span, Trace
+from tracestore.importing import import_into
+from tracestore.store import Store
+
+#: What was recorded of other programs.
+FOREIGN = pathlib.Path(__file__).parent / "foreign" / "otlp"
 
 OPENAI_TOKENS = {
     "input_tokens": 11,
@@ -227,12 +238,13 @@ def calls_in(traces: list[Trace]) -> list[Span]:
 def problems(span: Span, expected: Expected) -> list[str]:
     """Return what is not as expected, one line for each check that fails."""
     message = (span.outputs or {}).get("choices", [{}])[0].get("message", {})
+    asked = (span.inputs or {}).get("messages", [])
     calls = [
         (call["function"]["name"], call["function"]["arguments"].replace(" ", ""))
         for call in message.get("tool_calls", ())
     ]
     seen = Expected(
-        said=span.inputs["messages"][-1]["content"],
+        said=asked[-1]["content"] if asked else "",
         answer=calls[0] if len(calls) == 1 else (message.get("content") or "").strip() or None,
         model=span.model_name if expected.model else None,
         tokens=span.get_attribute("mlflow.chat.tokenUsage"),
@@ -244,14 +256,84 @@ def problems(span: Span, expected: Expected) -> list[str]:
         for field, got, wanted in zip(Expected._fields, seen, expected, strict=True)
         if got != wanted
     ]
-    roles = [message["role"] for message in span.inputs["messages"]]
-    if roles != ["system", "user"]:
+    roles = [message["role"] for message in asked]
+    if expected.said and roles[:2] != ["system", "user"]:
         found.append(f"{expected.said}: roles are {roles}")
     return found
 
 
 #: What `problems` checks of each span.
 CHECKS_OF_A_SPAN = len(Expected._fields) + 1
+
+
+class Recorded(NamedTuple):
+    """What a package sent, in a file beside tests/foreign/otlp/sources.json, and what it should say."""
+
+    package: str
+    file: str
+    expected: tuple[Expected, ...]
+
+
+_STREAM = Expected("stream this", "STREAM THIS", "gpt-4-2025", OPENAI_TOKENS)
+_AGENT = (
+    Expected("why", "WHY", "gpt-4-2025", OPENAI_TOKENS),
+    Expected("use a tool", CALL, "gpt-4-2025", OPENAI_TOKENS),
+    Expected("sunny in Paris", "SUNNY IN PARIS", "gpt-4-2025", OPENAI_TOKENS),
+)
+_RESPONSES_TOKENS = {
+    "input_tokens": 6,
+    "output_tokens": 2,
+    "total_tokens": 8,
+    "cache_read_input_tokens": 1,
+}
+_UNCACHED = {"input_tokens": 11, "output_tokens": 3, "total_tokens": 14}
+
+RECORDED = (
+    Recorded(
+        "ai",
+        "vercel.jsonl",
+        (*OPENAI[:2], _STREAM, OPENAI[3]._replace(model="gpt-4")),
+    ),
+    Recorded(
+        "logfire",
+        "logfire.jsonl",
+        (
+            *OPENAI[:2],
+            # Logfire's span of a stream ends before it is read; a second one has what was read.
+            _STREAM._replace(answer=None, tokens=None, model="gpt-4"),
+            _STREAM._replace(model="gpt-4"),
+            OPENAI[3]._replace(model="gpt-4"),
+            Expected("hi", "HI", "gpt-5", _RESPONSES_TOKENS),
+            ANTHROPIC[0],
+            Expected("stream this", None, "claude-x", None),
+            Expected("stream this", "STREAM THIS", "claude-x", ANTHROPIC_TOKENS),
+        ),
+    ),
+    Recorded("pydantic-ai-slim", "pydantic_ai.jsonl", _AGENT),
+    Recorded("pydantic-ai-slim", "pydantic_ai_0_4.jsonl", _AGENT),
+    # What was said is in log records there, which are no part of a trace.
+    Recorded(
+        "opentelemetry-instrumentation-openai-v2",
+        "openai_v2_2_1.jsonl",
+        (
+            *(Expected("", None, "gpt-4-2025", _UNCACHED) for _ in range(3)),
+            Expected("", None, "gpt-4", None, status="ERROR"),
+        ),
+    ),
+)
+
+
+def recorded_traces(recorded: Recorded, folder: pathlib.Path) -> list[Trace]:
+    """Import what was recorded; return its traces, the oldest first."""
+    with Store(folder / "traces.db") as store:
+        import_into(store, str(FOREIGN / recorded.file))
+        return list(reversed(store.search_traces()))
+
+
+def version_of(recorded: Recorded) -> str:
+    """Return the release that was recorded."""
+    sources = json.loads((FOREIGN / "sources.json").read_text("utf-8"))
+    return str(sources[recorded.file]["packages"][recorded.package])
 
 
 class Outcome(NamedTuple):
@@ -270,19 +352,34 @@ def outcome_of(scenario: Scenario) -> Outcome:
     """Run a scenario and check it."""
     with tempfile.TemporaryDirectory() as folder:
         traces = traces_of(scenario, pathlib.Path(folder))
+    version = importlib.metadata.version(scenario.package)
+    return checked(scenario.package, version, traces, scenario.expected)
+
+
+def outcome_of_recorded(recorded: Recorded) -> Outcome:
+    """Check what was recorded."""
+    with tempfile.TemporaryDirectory() as folder:
+        traces = recorded_traces(recorded, pathlib.Path(folder))
+    return checked(recorded.package, version_of(recorded), traces, recorded.expected)
+
+
+def checked(
+    package: str, version: str, traces: list[Trace], expecteds: tuple[Expected, ...]
+) -> Outcome:
+    """Return what traces say beside what they should."""
     calls = calls_in(traces)
     failed = [
         problem
-        for span, expected in zip(calls, scenario.expected, strict=False)
+        for span, expected in zip(calls, expecteds, strict=False)
         for problem in problems(span, expected)
     ]
-    if len(calls) != len(scenario.expected):
-        failed.append(f"{len(calls)} calls, expected {len(scenario.expected)}")
+    if len(calls) != len(expecteds):
+        failed.append(f"{len(calls)} calls, expected {len(expecteds)}")
     failed += [f"{t.trace_id} has the API key" for t in traces if API_KEY in t.to_json()]
     spans = sum(len(trace.data.spans) for trace in traces)
     return Outcome(
-        scenario.package,
-        importlib.metadata.version(scenario.package),
+        package,
+        version,
         len(traces),
         spans,
         len(calls),
@@ -291,14 +388,50 @@ def outcome_of(scenario: Scenario) -> Outcome:
     )
 
 
+def seen_from(rows: Iterable[tuple[str, list[Trace]]]) -> dict[str, set[str]]:
+    """Return the packages by the attributes and the events that their spans have, numbers in names left out."""
+    found: dict[str, set[str]] = {}
+    for package, traces in rows:
+        for span in (span for trace in traces for span in trace.data.spans):
+            names = [*span.attributes, *(event.name for event in span.events)]
+            for name in {re.split(r"\.\d", name)[0] for name in names}:
+                found.setdefault(name, set()).add(package)
+    return found
+
+
+def print_rules() -> None:
+    """Print the table of conventions with the packages in whose spans each rule's attributes are."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        everything: tuple[Recorded | Scenario, ...] = (*RECORDED, *SCENARIOS)
+        for number, one in enumerate(everything):
+            below = pathlib.Path(folder, str(number))
+            below.mkdir()
+            if isinstance(one, Recorded):
+                rows.append((f"{one.package} {version_of(one)}", recorded_traces(one, below)))
+            else:
+                version = importlib.metadata.version(one.package)
+                rows.append((f"{one.package} {version}", traces_of(one, below)))
+    seen = seen_from(rows)
+    for line in reference_table().splitlines():
+        names = [name.partition(".<n>")[0] for name in re.findall(r"`([^`]+)`", line)]
+        packages = sorted({package for name in names for package in seen.get(name, ())})
+        head = {"| meaning": " seen from |", "|---|---|---|": "---|"}
+        added = next((end for start, end in head.items() if line.startswith(start)), None)
+        print(line + (f" {', '.join(packages)} |" if added is None else added))
+
+
 def main() -> None:
-    """Print the table, or with --json one line of JSON for each row."""
+    """Print the table, or with --json one line of JSON for each row, or with --rules the rules."""
+    if "--rules" in sys.argv:
+        print_rules()
+        return
     as_json = "--json" in sys.argv
     if not as_json:
         print("| package | version | traces | spans | model calls | checks | failed |")
         print("|---|---|---|---|---|---|---|")
-    for scenario in SCENARIOS:
-        outcome = outcome_of(scenario)
+    for one in (*RECORDED, *SCENARIOS):
+        outcome = outcome_of_recorded(one) if isinstance(one, Recorded) else outcome_of(one)
         if as_json:
             print(json.dumps(outcome._asdict()))
         else:

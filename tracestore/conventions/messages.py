@@ -86,6 +86,8 @@ def message(item: Mapping[str, Any]) -> dict[str, Any]:
     answered = item.get("tool_call_id") or answers
     if answered:
         made["tool_call_id"] = str(answered)
+        if answers and role == "user":  # as some models' APIs have it
+            made["role"] = "tool"
     if item.get("name"):
         made["name"] = str(item["name"])
     return made
@@ -159,6 +161,23 @@ def tool(item: Any) -> Any:
     if not isinstance(item, dict) or "function" in item or "name" not in item:
         return item
     function = {key: decoded(value) for key, value in item.items() if key != "type"}
-    if "input_schema" in function:  # Anthropic's name for it
-        function["parameters"] = function.pop("input_schema")
+    for theirs in ("input_schema", "inputSchema"):  # Anthropic's name for it, and Vercel's
+        if theirs in function:
+            function["parameters"] = function.pop(theirs)
     return {"type": "function", "function": function}
+
+
+def cached_tokens(usage: Any) -> dict[str, Any]:
+    """Return the cache's tokens of the usage that OpenAI's or Anthropic's API answers with."""
+    usage = decoded(usage)
+    if not isinstance(usage, dict):
+        return {}
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    details = details if isinstance(details, dict) else {}
+    counts = {
+        "cache_read_input_tokens": details.get(
+            "cached_tokens", usage.get("cache_read_input_tokens")
+        ),
+        "cache_creation_input_tokens": usage.get("cache_creation_input_tokens"),
+    }
+    return {key: count for key, count in counts.items() if count is not None}

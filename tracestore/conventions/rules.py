@@ -19,6 +19,7 @@ TRACELOOP = (
 )
 VERCEL = "https://ai-sdk.dev/docs/ai-sdk-core/telemetry#collected-data"
 LOGFIRE = "https://logfire.pydantic.dev/docs/integrations/llms/openai/"
+LOGFIRE_USAGE = "logfire 5.2.0, logfire/_internal/integrations/llm_providers/semconv.py"
 PYDANTIC_AI = "https://ai.pydantic.dev/logfire/#data-format"
 SESSIONS = "https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/"
 USERS = "https://opentelemetry.io/docs/specs/semconv/registry/attributes/user/"
@@ -69,7 +70,11 @@ RULES = (
     Rule("total_tokens", ("ai.usage.totalTokens",), VERCEL),
     Rule("cache_read_input_tokens", ("gen_ai.usage.cache_read.input_tokens",), GENAI),
     Rule("cache_read_input_tokens", ("gen_ai.usage.cache_read_input_tokens",), TRACELOOP),
-    Rule("cache_read_input_tokens", ("gen_ai.usage.details.cache_read_tokens",), PYDANTIC_AI),
+    Rule(
+        "cache_read_input_tokens",
+        ("gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cached_tokens"),
+        PYDANTIC_AI,
+    ),
     Rule("cache_read_input_tokens", ("llm.token_count.prompt_details.cache_read",), OPENINFERENCE),
     Rule("cache_read_input_tokens", ("ai.usage.cachedInputTokens",), VERCEL),
     Rule(
@@ -84,6 +89,7 @@ RULES = (
         ("llm.token_count.prompt_details.cache_write",),
         OPENINFERENCE,
     ),
+    Rule("raw_usage", ("gen_ai.usage.raw",), LOGFIRE_USAGE),
     Rule("input_cost", ("llm.cost.prompt",), OPENINFERENCE),
     Rule("output_cost", ("llm.cost.completion",), OPENINFERENCE),
     Rule("total_cost", ("llm.cost.total",), OPENINFERENCE),
@@ -93,7 +99,8 @@ RULES = (
     Rule("inputs", ("traceloop.entity.input",), TRACELOOP),
     Rule("inputs", ("input.value",), OPENINFERENCE),
     Rule("inputs", ("request_data",), LOGFIRE),
-    Rule("inputs", ("ai.prompt", "ai.toolCall.args", "ai.value", "ai.values"), VERCEL),
+    Rule("inputs", ("ai.prompt", "ai.toolCall.args"), VERCEL),
+    Rule("json_inputs", ("ai.value", "ai.values"), VERCEL),
     Rule("outputs", ("gen_ai.tool.call.result", "tool_response"), GENAI),
     Rule("outputs", ("traceloop.entity.output",), TRACELOOP),
     Rule("outputs", ("output.value",), OPENINFERENCE),
@@ -103,10 +110,11 @@ RULES = (
         ("ai.response.object", "ai.response.text", "ai.result.text", "ai.toolCall.result"),
         VERCEL,
     ),
-    Rule("outputs", ("ai.embedding", "ai.embeddings"), VERCEL),
+    Rule("json_outputs", ("ai.embedding", "ai.embeddings"), VERCEL),
     Rule("input_messages", ("gen_ai.input.messages",), GENAI),
     Rule("input_messages", ("ai.prompt.messages",), VERCEL),
-    Rule("input_messages", ("pydantic_ai.all_messages", "all_messages_events"), PYDANTIC_AI),
+    Rule("conversation", ("pydantic_ai.all_messages", "all_messages_events"), PYDANTIC_AI),
+    Rule("message_events", ("events",), PYDANTIC_AI),
     Rule("output_messages", ("gen_ai.output.messages",), GENAI),
     Rule("system", ("gen_ai.system_instructions",), GENAI),
     Rule("tools", ("gen_ai.tool.definitions",), GENAI),
@@ -229,6 +237,13 @@ KINDS = (
     ),
 )
 
+#: Attributes that only spans of one type have, where nothing else says it: attribute, type, source.
+PRESENT = (
+    ("gen_ai.tool.call.id", SpanType.TOOL, GENAI),
+    ("all_messages_events", SpanType.AGENT, PYDANTIC_AI),
+    ("pydantic_ai.all_messages", SpanType.AGENT, PYDANTIC_AI),
+)
+
 #: Events of a span that are messages: name of the event, role. Source: GENAI_1_27.
 MESSAGE_EVENTS = {
     "gen_ai.system.message": "system",
@@ -254,6 +269,7 @@ def reference_table() -> str:
     rows = [(rule.meaning, rule.keys, rule.source) for rule in RULES]
     rows += [(f.meaning, (f"{f.prefix}.<n>.…",), f.source) for f in FLATTENED]
     rows += [("span type", (kinds.key,), kinds.source) for kinds in KINDS]
+    rows += [(f"span type {kind}", (key,), source) for key, kind, source in PRESENT]
     order = {meaning: place for place, (meaning, _, _) in reversed(list(enumerate(rows)))}
     rows.sort(key=lambda row: order[row[0]])
     lines = ["| meaning | attributes, the first present wins | source |", "|---|---|---|"]

@@ -17,6 +17,7 @@ from tracestore.conventions.rules import (
     FLATTENED,
     KINDS,
     MESSAGE_EVENTS,
+    PRESENT,
     RULES,
 )
 from tracestore.entities.span import COST_KEY, MODEL_KEY, USAGE_KEY, SpanType
@@ -77,6 +78,9 @@ def translate(
     found = _single_values(attributes)
     _add_lists(found, attributes)
     _add_events(found, events)
+    if "message_events" in found:
+        _add_events(found, _events_in(found["message_events"]))
+    _add_derived(found)
     span_type = _span_type(attributes)
     if span_type == SpanType.CHAT_MODEL and not _is_chat(found):
         # OpenInference calls a plain completion LLM too.
@@ -121,7 +125,8 @@ def _add_events(found: dict[str, Any], events: Sequence[Mapping[str, Any]]) -> N
     for event in events:
         name, values = event.get("name"), event.get("attributes") or {}
         if name in MESSAGE_EVENTS:
-            said.append({"role": MESSAGE_EVENTS[name], **values})
+            answered_call = {"tool_call_id": values["id"]} if "id" in values else {}
+            said.append({"role": MESSAGE_EVENTS[name], **answered_call, **values})
         elif name == CHOICE_EVENT:
             message = chat.decoded(values.get("message"))
             answered.append(message if isinstance(message, dict) else dict(values))
@@ -138,6 +143,38 @@ def _add_events(found: dict[str, Any], events: Sequence[Mapping[str, Any]]) -> N
         found.setdefault("output_messages", answered)
 
 
+def _events_in(value: Any) -> list[dict[str, Any]]:
+    """Return the events that a JSON list in an attribute holds."""
+    listed = chat.decoded(value)
+    return [
+        {"name": item["event.name"], "attributes": item}
+        for item in (listed if isinstance(listed, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("event.name"), str)
+    ]
+
+
+def _add_derived(found: dict[str, Any]) -> None:
+    """Add what follows from values that hold more than one meaning, or hold it in another form."""
+    for theirs, meaning in (("json_inputs", "inputs"), ("json_outputs", "outputs")):
+        if theirs in found:
+            found.setdefault(meaning, _each_decoded(found[theirs]))
+    whole = chat.messages(found["conversation"]) if "conversation" in found else []
+    if whole:  # what a run was given is what a person said last, and before
+        asked = [number for number, message in enumerate(whole) if message["role"] == "user"]
+        found.setdefault("input_messages", whole[: asked[-1] + 1] if asked else whole)
+    if "raw_usage" in found:
+        for key, count in chat.cached_tokens(found["raw_usage"]).items():
+            found.setdefault(key, count)
+
+
+def _each_decoded(value: Any) -> Any:
+    """Return a JSON text, or a list of them, as values."""
+    if isinstance(value, (list, tuple)):
+        return [_each_decoded(item) for item in value]
+    found = chat.decoded(f"[{value}]") if isinstance(value, str) else None
+    return found[0] if isinstance(found, list) and len(found) == 1 else value
+
+
 _WHOLE_MESSAGES = (
     ("gen_ai.input.messages", "input_messages"),
     ("gen_ai.output.messages", "output_messages"),
@@ -152,7 +189,7 @@ def _span_type(attributes: Mapping[str, Any]) -> str | None:
             known = kinds.types.get(value) or kinds.types.get(value.upper())
             if known:
                 return known
-    return None
+    return next((kind for key, kind, _ in PRESENT if key in attributes), None)
 
 
 def _is_chat(found: Mapping[str, Any]) -> bool:
@@ -188,6 +225,8 @@ def _outputs(found: Mapping[str, Any], span_type: str | None) -> Any:
         if not said and "tool_calls" in found:
             text = {"role": "assistant", "content": found.get("outputs")}
             said = [chat.message(text | {"tool_calls": found["tool_calls"]})]
+        if not said and span_type == SpanType.CHAT_MODEL and "input_messages" in found:
+            said = _answer(found.get("outputs"))
         if said:
             whole = chat.decoded(found.get("outputs"))
             if isinstance(whole, dict) and isinstance(whole.get("choices"), list):
@@ -196,6 +235,11 @@ def _outputs(found: Mapping[str, Any], span_type: str | None) -> Any:
     if "documents" in found and span_type in (SpanType.RETRIEVER, SpanType.RERANKER):
         return [_document(item) for item in found["documents"]]
     return chat.decoded(found["outputs"]) if "outputs" in found else ABSENT
+
+
+def _answer(text: Any) -> list[dict[str, Any]]:
+    """Return a text that stands alone for what a model answered as a message."""
+    return [{"role": "assistant", "content": text}] if isinstance(text, str) else []
 
 
 def _document(item: Any) -> Any:

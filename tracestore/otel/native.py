@@ -24,7 +24,11 @@ CLIENT = "com.anthropic.sdk.python"
 
 #: Scopes of the instrumentors that trace that client's calls. Source: their calls of `get_tracer`.
 INSTRUMENTORS = frozenset(
-    {"openinference.instrumentation.anthropic", "opentelemetry.instrumentation.anthropic"}
+    {
+        "openinference.instrumentation.anthropic",
+        "opentelemetry.instrumentation.anthropic",
+        "logfire.anthropic",
+    }
 )
 
 #: The span that an instrumentor started last in this context and no client's span has met: one or none. Weak,
