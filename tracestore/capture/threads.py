@@ -29,6 +29,9 @@ def nest_threads(enabled: bool = True) -> None:
     (`asyncio`'s `run_in_executor`). A thread or task that starts where no span runs is left alone.
     Costs about a microsecond a thread or task.
 
+    Free-threaded Python gives a new thread its maker's context, so spans nest there without this, and those of a
+    pool's thread stay with the span it was made in. `python -X thread_inherit_context=0` does as other builds.
+
     Example:
         >>> nest_threads()
         >>> with tracestore.start_span("root"), ThreadPoolExecutor() as pool:
