@@ -86,7 +86,9 @@ class Pages:
 
 @contextlib.contextmanager
 def open_pages(path: str) -> Iterator[Pages]:
-    """Lend the pages of the file at `path`; ValueError where it is empty."""
+    """Lend the pages of the file at `path`; ValueError where it is empty, or no file."""
+    if pathlib.Path(path).exists() and not pathlib.Path(path).is_file():
+        raise ValueError("a directory, a device or a pipe")  # of which reading may never end
     wal = pathlib.Path(f"{path}-wal")
     with (
         pathlib.Path(path).open("rb") as file,
