@@ -42,6 +42,21 @@ def openllmetry() -> None:
     call_anthropic()
 
 
+def raw_stream() -> None:
+    """A stream that the instrumentor does not look into: its span ends before the tokens are known."""
+    tracestore.otel.autolog()
+    tracestore.anthropic.autolog()
+    read_raw_stream()
+
+
+def raw_stream_in_application() -> None:
+    """As `raw_stream`, with a provider of the application's SDK."""
+    provider = application_provider()
+    tracestore.otel.autolog()
+    instrument(INSTRUMENTORS[0], provider)
+    read_raw_stream()
+
+
 def application() -> None:
     """A provider of the application's SDK with an instrumentor of its own."""
     provider = application_provider()
@@ -159,6 +174,17 @@ def call_anthropic() -> None:
         run_anthropic(url)
 
 
+def read_raw_stream() -> None:
+    given: dict[str, Any] = {"model": "claude-x", "max_tokens": 1, "stream": True}
+    with (
+        model_server() as url,
+        importlib.import_module("anthropic").Anthropic(base_url=url, api_key=API_KEY) as client,
+    ):
+        asked = [{"role": "user", "content": "raw"}]
+        response = client.messages.with_raw_response.create(**given, messages=asked)
+        assert list(response.parse())
+
+
 def application_provider() -> Any:
     provider = importlib.import_module("opentelemetry.sdk.trace").TracerProvider()
     importlib.import_module("opentelemetry.trace").set_tracer_provider(provider)
@@ -180,6 +206,8 @@ WAYS: dict[str, Callable[[], None]] = {
         with_content,
         openinference,
         openllmetry,
+        raw_stream,
+        raw_stream_in_application,
         application,
         alone,
         alone_by_all,

@@ -11,6 +11,7 @@ import pytest
 from tests.instrumentations import (
     ANTHROPIC,
     ANTHROPIC_BY_OPENLLMETRY,
+    ANTHROPIC_TOKENS,
     Expected,
     calls_in,
     problems,
@@ -62,6 +63,16 @@ def test_a_call_is_one_span_with_its_content(
     assert usage["total_tokens"] == sum(one["total_tokens"] for one in counted if one)
     assert {span.get_attribute("http.route") for span in calls} == {"/v1/messages"}
     assert API_KEY not in trace.to_json()
+
+
+@pytest.mark.parametrize("way", ["raw_stream", "raw_stream_in_application"])
+def test_tokens_that_the_client_alone_counted_are_kept(tmp_path: pathlib.Path, way: str) -> None:
+    (trace,) = recorded(way, tmp_path)
+    root, child = trace.data.spans
+    assert (root.name, child.name) == ("messages.create", "anthropic.messages.create")
+    assert (child.parent_id, child.span_type) == (root.span_id, "CHAT_MODEL")
+    assert root.start_time_ns <= child.start_time_ns <= root.end_time_ns <= child.end_time_ns  # type: ignore[operator]  # both have ended
+    assert trace.info.token_usage == ANTHROPIC_TOKENS
 
 
 def test_everything_switched_on_includes_the_client(tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextvars
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import SpanKind
@@ -30,6 +31,9 @@ INSTRUMENTORS = frozenset(
         "logfire.anthropic",
     }
 )
+
+#: The attribute that says that a call's tokens were counted.
+TOKENS_KEY = "gen_ai.usage.output_tokens"
 
 #: The span that an instrumentor started last in this context and no client's span has met: one or none. Weak,
 #: because where the client has no tracing nobody ever asks.
@@ -72,13 +76,29 @@ def add(live: LiveSpan, attributes: types.Attributes) -> None:
             live.set_attribute(key, value)
 
 
-class Folded(trace_api.NonRecordingSpan):
-    """A client's span of a call that an instrumentor's span records: what it alone says is added there."""
+def is_alone(live: LiveSpan, attributes: Mapping[str, Any]) -> bool:
+    """Whether only the client counted tokens: the instrumentor's span ended without, before a raw stream was read."""
+    return live.end_time_ns is not None and TOKENS_KEY in attributes and not live.used()[0]
 
-    def __init__(self, span: Span) -> None:
+
+class Folded(trace_api.NonRecordingSpan):
+    """A client's span of a call that an instrumentor's span records: what it alone says is added there.
+
+    Args:
+        span: The instrumentor's.
+        attributes: What the client says at the start.
+        start: Makes the client's span after all, where it turns out to be the only one with tokens.
+    """
+
+    def __init__(
+        self, span: Span, attributes: types.Attributes, start: Callable[[], trace_api.Span]
+    ) -> None:
         super().__init__(span.get_span_context())
         self.live = span.live
         self._has_ended = False
+        self._said: dict[str, types.AttributeValue] = {}
+        self._start = start
+        self.set_attributes(attributes or {})
 
     def is_recording(self) -> bool:
         """Whether the client has not ended it: it asks before it says what came back."""
@@ -90,10 +110,18 @@ class Folded(trace_api.NonRecordingSpan):
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Record several attributes with the instrumentor's span."""
+        self._said.update(attributes)
         if isinstance(self.live, LiveSpan):
             add(self.live, attributes)
 
     def end(self, end_time: int | None = None) -> None:
-        """Do nothing: the instrumentor ends the span."""
-        del end_time
+        """Leave the instrumentor to end its span; where that has ended without tokens, record this one below it."""
+        if (
+            not self._has_ended
+            and isinstance(self.live, LiveSpan)
+            and is_alone(self.live, self._said)
+        ):
+            span = self._start()
+            span.set_attributes(self._said)
+            span.end(end_time)
         self._has_ended = True

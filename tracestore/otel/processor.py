@@ -90,7 +90,7 @@ class SpanProcessor(sdk.SpanProcessor):
                 if live.span_id == f"{context.span_id:016x}":
                     _finish(live, span)
                 else:  # of a client whose call an instrumentor's span records
-                    native.add(live, plain_attributes(span.attributes))
+                    _fold(live, span)
             except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
                 runtime.failed("a span of OpenTelemetry", error)
 
@@ -135,6 +135,16 @@ def _details(live: LiveSpan, span: sdk.ReadableSpan) -> dict[str, Any]:
     if context is not None and hex_trace_id(context.trace_id) != live.trace_id:
         found["trace_id"] = f"{context.trace_id:032x}"
     return found
+
+
+def _fold(live: LiveSpan, span: sdk.ReadableSpan) -> None:
+    """Add a client's span to the instrumentor's, or record it below, where it alone has tokens."""
+    attributes = plain_attributes(span.attributes)
+    native.add(live, attributes)
+    if native.is_alone(live, attributes):
+        own = start_as(Identity(), live, span.name, span.start_time)
+        if isinstance(own, LiveSpan):
+            _finish(own, span)
 
 
 def _finish(live: LiveSpan, span: sdk.ReadableSpan) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -103,8 +104,13 @@ class Tracer(trace_api.Tracer):
     ) -> trace_api.Span:
         """Start a span, not the current one: under the innermost span, or under the one in `context`."""
         met = native.meet(kind) if self._is_client else None
+        if isinstance(met, Span):
+            now_ns = time.time_ns() if start_time is None else start_time
+            above = trace_api.set_span_in_context(met)
+            start = functools.partial(self.start_span, name, above, start_time=now_ns)
+            return native.Folded(met, attributes, start)
         if met is not None:
-            return _folded(met, attributes)
+            return met
         parent, identity = _parent(context)
         live = start_as(identity, parent, name, start_time)
         span: Span | Unrecorded
@@ -192,15 +198,6 @@ class CurrentSpan:
                 return function(*args, **kwargs)
 
         return call
-
-
-def _folded(met: trace_api.Span, attributes: types.Attributes) -> trace_api.Span:
-    """Return what stands for a client's span of the call that `met` is about."""
-    if not isinstance(met, Span):
-        return met
-    span = native.Folded(met)
-    span.set_attributes(attributes or {})
-    return span
 
 
 _ANYWHERE = Identity()
