@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import tracestore
 import tracestore.tracing
 from tests.capture_traces import all_traces, only_trace, shape
-from tracestore.capture.span import NoOpSpan
+from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan
 from tracestore.entities import TraceInfo, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
@@ -383,3 +384,25 @@ def test_a_failure_of_each_kind_is_logged_once_and_counted(
     assert len(caplog.records) == 1
     assert "a test was not recorded: Mute: <message unavailable" in caplog.text
     assert tracestore.stats()["failures"] == {"a test": 3}
+
+
+def test_a_written_trace_leaves_memory_without_garbage_collection(recording: Store) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            with tracestore.start_span("root") as root:
+                root.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 1})
+                with tracestore.start_span("child") as child:
+                    child.set_attribute("mlflow.chat.tokenUsage", {"input_tokens": 2})
+                    tracestore.update_current_trace(tags={"a": "b"})
+        del root, child
+        recording.flush()
+        recording.set_experiment_tag(
+            "0", "after", "the batch"
+        )  # the writer holds no batch any more
+        left = [each for each in gc.get_objects() if type(each) in (LiveSpan, LiveTrace)]
+    finally:
+        gc.enable()
+    assert left == []
+    assert recording.search_traces()[0].info.token_usage["input_tokens"] == 1  # type: ignore[index]  # it is there

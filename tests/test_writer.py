@@ -178,6 +178,28 @@ def test_a_full_queue_makes_callers_wait_then_drops_counts_and_says_so_once(
     writer.close(2.0)
 
 
+def test_a_queue_is_full_by_its_size_in_bytes_too(
+    sink: ListSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "ROOM_WAIT_S", 0.2)
+    monkeypatch.setattr(writer_module, "QUEUE_BYTES", 1_000)
+    gate = threading.Event()
+    sink.obstacle = lambda _records: (gate.wait(10.0), None)[1]
+    writer = Writer(sink, queue_size=100_000, retry_timeout_s=5.0)
+    writer.put((0,), 10)
+    writer.flush(0.1)  # it waits in the sink: nothing leaves the queue from now on
+    for number in range(50):
+        writer.put(("x" * number,), 100)
+    assert writer.stats()["dropped"] == 40
+    gate.set()
+    assert writer.flush(5.0).durable == 11
+    for number in range(500):  # it has drained: callers wait for room and lose nothing
+        writer.put((number,), 100)
+    flushed = writer.flush(5.0)
+    assert (flushed.durable, flushed.dropped) == (511, 40)
+    writer.close(2.0)
+
+
 def test_a_burst_beyond_the_queue_loses_nothing_while_the_file_keeps_up(sink: ListSink) -> None:
     writer = Writer(sink, queue_size=100, retry_timeout_s=5.0)
     for number in range(20_000):

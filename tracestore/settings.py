@@ -237,7 +237,7 @@ SPECIFICATIONS = (
         ("TRACESTORE_QUEUE_SIZE", "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE"),
         _positive_int,
         "a whole number from 1",
-        "Spans that may wait for the writer before callers wait, at most a second, and then drop",
+        "Spans that may wait for the writer (16 MB of payload at most) before callers wait, at most a second, and then drop",
     ),
     Specification(
         "retry_timeout_s",

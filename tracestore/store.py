@@ -115,7 +115,7 @@ class Store:
             is gone when it is closed, for tests.
         read_only: Never write. Nothing can be recorded, tagged or assessed then, and what killed processes left is
             not taken over: it is not seen, which is logged once, and counted in `stats()`.
-        queue_size: Spans that may wait for the writer.
+        queue_size: Spans that may wait for the writer, 16 MB of payload at most.
         retry_timeout_s: How long a failing write is retried.
         index_text: Keep the text index up to date when there is nothing else to do.
         recorder: Keep what has ended in a spool beside the file until it is written, so that a killed process

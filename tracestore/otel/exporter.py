@@ -14,6 +14,7 @@ from tracestore.otel.readable import foreign_span
 from tracestore.otlp.gathering import Gathering
 from tracestore.otlp.incoming import understand
 from tracestore.runtime import runtime
+from tracestore.storage.record_rows import size_bytes
 from tracestore.store import Store
 
 #: Traces of which spans may still come; older ones begin anew where one does.
@@ -48,7 +49,7 @@ class SpanExporter(sdk.SpanExporter):
                 for trace in self._gathering.add(understood):
                     writer.put(trace)
                 for span in understood:
-                    writer.put(span.record)
+                    writer.put(span.record, size_bytes(span.record))
         except Exception as error:  # noqa: BLE001 - tracing never breaks the traced program
             runtime.failed("an exported span", error)
             return sdk.SpanExportResult.FAILURE

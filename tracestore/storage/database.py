@@ -315,9 +315,7 @@ class Database:
     @staticmethod
     def size_bytes(record: TraceSource | Kept | record_rows.SpanRecord) -> int:
         """About how large a record is: the length of its payload columns."""
-        if not isinstance(record, tuple):
-            return 0
-        return sum(len(text) for text in record[-5:] if text is not None)
+        return record_rows.size_bytes(record) if isinstance(record, tuple) else 0
 
     def close(self) -> None:
         """Close the writing connection; the next write opens it again."""

@@ -42,6 +42,9 @@ BATCH_BYTES = 8 * 1024 * 1024
 #: Spans of running traces that may wait for the recorder where the queue is smaller than this.
 MOST_REFUSED = 1_000
 
+#: Payload that may wait, about: in memory it is two to three times as much.
+QUEUE_BYTES = 16 * 1024 * 1024
+
 #: How long a caller waits for room in a full queue before its record is dropped, in seconds.
 ROOM_WAIT_S = 1.0
 
@@ -189,6 +192,8 @@ class Writer:
         self._closed = False
         self._dropping = False
         self._batch: Sequence[Any] = ()
+        #: Payload in the queue, about: added and subtracted in single steps, without a lock, and made good when idle.
+        self.queued_bytes = 0
         self.in_flight = 0
         self.written = 0
         self.dropped = 0
@@ -204,28 +209,31 @@ class Writer:
 
     # ------------------------------------------------------------------------ any thread
 
-    def put(self, record: Any) -> None:
+    def put(self, record: Any, size_bytes: int = 0) -> None:
         """Hand over one record: about 0.1 µs.
 
+        Full is a queue of `queue_size` records, or of QUEUE_BYTES: what the sink's `size_bytes` says of each.
         Waits at most ROOM_WAIT_S where the queue is full. Then a span whose trace the recorder will keep is left to
         it, and another one is dropped. A change to a trace goes through: there are fewer, and without it a trace that
         lost a span would lose its end and its tags too.
         """
         records = self._queue
         if (
-            len(records) >= self._room
+            (len(records) >= self._room or self.queued_bytes >= QUEUE_BYTES)
             and type(record) is tuple
             and not self._on_writing_thread()  # it would wait for itself
             and not self._takes(record)
         ):
             return
+        self.queued_bytes += size_bytes
         records.append(record)
         if self.asleep:
             self.rouse()
 
     def must_defer(self) -> bool:
         """Whether what comes of traces that have not ended is to be left to the recorder."""
-        return self._dropping and len(self._queue) >= self._room and self.recorder is not None
+        is_full = len(self._queue) >= self._room or self.queued_bytes >= QUEUE_BYTES
+        return self._dropping and is_full and self.recorder is not None
 
     def refuse(self, record: Any) -> bool:
         """Leave the record of a span to the recorder, for when its trace ends; False where nobody will keep it."""
@@ -257,9 +265,12 @@ class Writer:
             self.dropped += 1
             self._log_once(
                 "full",
-                "the queue is full (%d spans) and the file can't keep up: new records are "
-                "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes it larger",
+                "the queue is full (%d of %d spans, %d of %d MB) and the file can't keep up: new records are "
+                "dropped until it has drained; see stats(). TRACESTORE_QUEUE_SIZE makes room for more spans",
+                len(self._queue),
                 self._queue_size,
+                self.queued_bytes // 1_000_000,
+                QUEUE_BYTES // 1_000_000,
             )
         return False
 
@@ -271,7 +282,7 @@ class Writer:
             self.rouse()
             # Until a quarter is left: a caller that goes on at every free place takes the interpreter lock from
             # the writer each time, which cost a tenth of the rate.
-            while len(self._queue) > self._queue_size // 4:
+            while len(self._queue) > self._queue_size // 4 or self.queued_bytes > QUEUE_BYTES // 4:
                 if time.monotonic() > deadline:
                     self._dropping = True
                     break
@@ -479,6 +490,7 @@ class Writer:
         """
         if not self._queue and not self._stopping:
             self._dropping = self._hurried = False
+            self.queued_bytes = 0
             if not self._may_feed() and not self._sleep():
                 return False
         self._drain_tokens()
@@ -550,6 +562,8 @@ class Writer:
         if now - self._open_checked >= OPEN_AFTER_S and self.has_open():
             self._open_checked = now
             opened = self.open_records(OPEN_AFTER_S)
+            size_bytes = sum(map(self._sink.size_bytes, opened))
+            self.queued_bytes += size_bytes
             # First in line: the record of a span's end, queued since, must come after that of its start.
             self._queue.extendleft(reversed(opened))
 
@@ -566,6 +580,7 @@ class Writer:
                 break
             records.append(item)
             size_bytes += self._sink.size_bytes(item)
+        self.queued_bytes -= size_bytes
         if records:
             self.in_flight = len(records)
             self._batch = records
