@@ -25,7 +25,7 @@ from tests import filter_store
 from tracestore import figures
 from tracestore.answers import Answer
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
-from tracestore.figures import indexed
+from tracestore.figures import columns, groups, indexed, summaries
 from tracestore.figures.calendar import Calendar
 from tracestore.figures.summaries import agrees, numbers, percentile
 from tracestore.search import Query, select
@@ -321,6 +321,18 @@ def test_a_moment_is_in_its_bucket(time_ms: int, every: str, zone: str) -> None:
 # ------------------------------------------------------------------------------------------ reading
 
 
+@given(
+    st.lists(st.integers(-50, 50) | st.integers(-(2**63), 2**63 - 1), max_size=60), st.booleans()
+)
+def test_counted_numbers_are_in_the_order_of_compared_ones(
+    values: list[float], has_fractions: bool
+) -> None:
+    given = [*values, 0.5] if has_fractions else values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summaries, "_MANY", 1)
+        assert summaries.ascending(given) == sorted(given)
+
+
 def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = filter_store.open_memory()
     statuses, versions = ["OK", "ERROR", "OK", "IN_PROGRESS"], ["1", "2", None]
@@ -330,6 +342,7 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
             a_trace(at, status=statuses[at % 4], duration_ms=None if at % 7 == 0 else at * 3,
                     name=None if at % 5 == 0 else f"n{at % 2}",
                     metadata={"m": str(at % 3)}, experiment=at % 2,
+                    input_tokens=None if at % 4 == 0 else at * 10,
                     tags={} if versions[at % 3] is None else {"v": versions[at % 3]})
             for at in range(200)
         ],
@@ -342,6 +355,8 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
         figures.Request(asked, "tags.v = '1' OR metadata.m = '2'"),
         figures.Request(asked, None, "tags.v", end=START_MS + 100),
         figures.Request(asked, "tags.v = '1'", "status", start=START_MS + 50),
+        figures.Request((*asked, "p50", "tokens_input", "mean(tokens.input)"), None, "metadata.m"),
+        figures.Request("count", None, "tags.no_such_key"),
     ]
     by_rows = [figures.measure(connection, request).tuples() for request in requests]
     monkeypatch.setattr(indexed, "MANY_TRACES", 1)
@@ -350,6 +365,13 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
         assert selection is not None
         indexes = indexed.read(selection, [])
         assert indexes is not None
+    by_group = [
+        indexed.read_groups(selection, [columns.of_group(group)], [])
+        for selection in [select(connection, Query())]
+        if selection is not None
+        for group in groups.parse(["tags.v", "metadata.m", "tags.no_such_key", "name"])
+    ]
+    assert [found is not None and len(found) for found in by_group] == [3, 3, 1, False]
     assert [figures.measure(connection, request).tuples() for request in requests] == by_rows
     monkeypatch.setattr(indexed, "_MAX_VALUES", 1)
     assert [figures.measure(connection, request).tuples() for request in requests] == by_rows

@@ -120,7 +120,6 @@ class Selection:
     """All traces that meet a query, as what an aggregating statement reads; no order, no limit.
 
     Attributes:
-        source: What stands after FROM; the trace is `t`.
         where: What holds of the traces that are wanted.
         low: The lowest id they can have.
         high: The highest id they can have.
@@ -129,14 +128,25 @@ class Selection:
         moment: When the query runs.
     """
 
-    source: Fragment
     where: Fragment
     low: int
     high: int
     driver: plan.Choice | None
     is_indexed: bool
     moment: Moment
+    _ids: Fragment | None
     _search: _Search
+
+    @property
+    def source(self) -> Fragment:
+        """What stands after FROM; the trace is `t`."""
+        return self.source_by("NOT INDEXED")
+
+    def source_by(self, how: str) -> Fragment:
+        """Return the same, with rows found as said: "INDEXED BY traces_figures" where that index has all of it."""
+        if self._ids is None:
+            return Fragment(f"traces AS t {how}")
+        return build(f"({{}}) AS d CROSS JOIN traces AS t {how} ON t.id = d.trace", self._ids)
 
     @property
     def is_of_all_time(self) -> bool:
@@ -168,13 +178,12 @@ def select(connection: sqlite3.Connection, query: Query) -> Selection | None:
     if made is None:
         return None
     checks = search._checks(made)  # noqa: SLF001 - of this module
-    source = Fragment("traces AS t NOT INDEXED")
+    ids = None
     if made.driver is not None:
         ids = sql.unordered(made.driver.stream, made.low, made.high)
-        source = build("({}) AS d CROSS JOIN traces AS t ON t.id = d.trace", ids)
     where = sql.join("AND", [_within(made), *checks])
     return Selection(
-        source, where, made.low, made.high, made.driver, not checks, search.moment, search
+        where, made.low, made.high, made.driver, not checks, search.moment, ids, search
     )
 
 

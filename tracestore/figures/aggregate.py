@@ -179,11 +179,16 @@ class Measured:
         tally = Tally(values=[[] for _ in needed])
         keys = self._key_columns()
         if not self.of_spans:
+            groups = indexed.read_groups(selection, keys, needed)
+            if groups is not None:
+                for key, count, cells in groups:
+                    tally.extend(key, count, needed, cells)
+                return tally
             found = indexed.read(selection, [c.sql for c in (*keys, *needed)])
             if found is not None:
                 tally.take(keys, needed, found)
                 return tally
-        source = selection.source
+        source = columns.source_of(selection, [c.sql for c in (*keys, *needed)])
         if self.of_spans:
             source = build(
                 "{} CROSS JOIN spans AS s0 INDEXED BY spans_trace ON s0.trace = t.id", source
@@ -269,7 +274,8 @@ class Measured:
         """Return the numbers that a figure is of, ascending."""
         known = (key, *self.places.get(quantity, (0, ())))
         if known not in self._ordered:
-            self._ordered[known] = sorted(_numbers(quantity, self._cells(quantity, key)[1]))
+            numbers = _numbers(quantity, self._cells(quantity, key)[1])
+            self._ordered[known] = summaries.ascending(numbers)
         return self._ordered[known]
 
     def share_of(self, quantity: Quantity, key: Key) -> tuple[int, int]:

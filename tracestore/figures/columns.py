@@ -6,7 +6,7 @@ SQL is one scalar expression, so rows neither multiply nor vanish by asking for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,26 @@ from tracestore.filters.fields import Source, Type
 from tracestore.filters.parser import OrderItem
 from tracestore.filters.sql import Fragment, Moment, build
 from tracestore.readable import decoded
+from tracestore.search import Selection
 
 TOKENS = "mlflow.chat.tokenUsage"
 COST = "mlflow.llm.cost"
 
 TIME = Fragment("(t.id >> 20)")
+
+#: Whole numbers and texts of the index `traces_figures`, which JSON holds exactly; and the rest of it.
+LISTED = frozenset(
+    {
+        "t.status",
+        "t.duration_ms",
+        "t.input_tokens",
+        "t.output_tokens",
+        "t.total_tokens",
+        "t.cache_read_tokens",
+        "t.cache_creation_tokens",
+    }
+)
+_FIGURES = LISTED | {TIME.text, "t.id", "t.input_cost", "t.output_cost", "t.total_cost"}
 
 _STATUS = {False: Fragment("t.status"), True: Fragment("s0.status")}
 _SPAN_MS = Fragment("((s0.end_time_ns - s0.start_time_ns) / 1e6)")
@@ -49,6 +64,13 @@ class Column:
     sql: Fragment
     read: Callable[[Any], Any] | None = None
     only: str | None = None
+
+
+def source_of(selection: Selection, wanted: Iterable[Fragment]) -> Fragment:
+    """Return what columns of the selected traces are read from: the index `traces_figures` where it has them all."""
+    if selection.is_indexed and all(column.text in _FIGURES for column in wanted):
+        return selection.source_by("INDEXED BY traces_figures")
+    return selection.source
 
 
 def of_group(group: Group) -> Column:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tracestore.figures.columns import TIME
+from tracestore.figures.columns import LISTED, TIME, Column
 from tracestore.figures.models import rotated, time_of
 from tracestore.filters import sql
 from tracestore.filters.sql import Fragment, build
@@ -54,6 +54,54 @@ def read(selection: Selection, wanted: Sequence[Fragment]) -> list[list[Any]] | 
         kept = list(map(chosen.__contains__, ids))
         durations, ids = list(compress(durations, kept)), list(compress(ids, kept))
     return [_column(selection, column, durations, ids) for column in wanted]
+
+
+#: A group's key, its number of rows, and its values by column.
+_Group = tuple[tuple[Any, ...], int, list[list[Any]]]
+
+_GROUPS = """
+    SELECT g.value, count(*), {} FROM {} CROSS JOIN traces AS t INDEXED BY traces_figures ON t.id = g.trace
+    WHERE g.key = ? GROUP BY g.value"""
+
+_REST = """
+    SELECT NULL, count(*), {} FROM traces AS t INDEXED BY traces_figures
+    WHERE NOT EXISTS (SELECT 1 FROM {} WHERE trace = t.id AND key = ?)"""
+
+
+def read_groups(
+    selection: Selection, keys: Sequence[Column], needed: Sequence[Column]
+) -> list[_Group] | None:
+    """Return all traces by one tag or metadata, or None where that is not what is asked for.
+
+    SQLite walks two indexes and makes the lists: no id and no row passes through Python. As many groups as there are.
+    """
+    if selection.driver is not None or len(keys) != 1 or keys[0].sql.text not in _KEYED:
+        return None
+    if not all(column.sql.text in LISTED for column in needed) or not _is_worth_it(selection):
+        return None
+    table, index = _KEYED[keys[0].sql.text]
+    lists = [_list_of(column) for column in needed] or [Fragment("NULL")]
+    source = Fragment(f"{table} AS g INDEXED BY {index}")
+    bound = keys[0].sql.values
+    rows = selection.rows(build(_GROUPS, sql.comma(lists), source, *bound))
+    counted = selection.rows(Fragment("SELECT count(*) FROM traces"))[0][0]
+    if sum(row[1] for row in rows) < counted:
+        rows += selection.rows(build(_REST, sql.comma(lists), Fragment(table), *bound))
+    return [
+        ((value,), count, list(map(_decode, texts[: len(needed)]))) for value, count, *texts in rows
+    ]
+
+
+def _list_of(column: Column) -> Fragment:
+    listed = build("json_group_array({})", column.sql)
+    return (
+        listed
+        if column.only is None
+        else build("{} FILTER (WHERE {} = ?)", listed, column.sql, column.only)
+    )
+
+
+_decode = msgspec.json.Decoder(list[Any]).decode
 
 
 def _is_worth_it(selection: Selection) -> bool:

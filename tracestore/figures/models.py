@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import msgspec
 
-from tracestore.figures.columns import COST, TOKENS, Column, reported
+from tracestore.figures.columns import COST, TOKENS, Column, reported, source_of
 from tracestore.figures.tally import Tally
 from tracestore.filters import sql
 from tracestore.filters.sql import Fragment, build
@@ -23,11 +22,20 @@ from tracestore.search import Selection
 #: Matching traces up to which their spans are read one by one, rather than all of the index of models.
 FEW_TRACES = 20_000
 
-_ALL = """
-    SELECT model, json_group_array({}) FROM (
-        SELECT DISTINCT model, trace FROM spans INDEXED BY spans_model
-        WHERE model IS NOT NULL AND trace BETWEEN ? AND ?
-    ) GROUP BY model"""
+# One step down the index for each model. In a single statement SQLite sorts all traces to group them.
+_EACH_MODEL = Fragment("""
+    WITH RECURSIVE each (model) AS (
+        SELECT (SELECT min(model) FROM spans INDEXED BY spans_model WHERE model IS NOT NULL)
+        UNION ALL
+        SELECT (SELECT min(s.model) FROM spans AS s INDEXED BY spans_model WHERE s.model > each.model)
+        FROM each WHERE each.model IS NOT NULL
+    )
+    SELECT model FROM each WHERE model IS NOT NULL""")
+
+_OF_MODEL = """
+    SELECT json_group_array({}) FROM (
+        SELECT DISTINCT trace FROM spans INDEXED BY spans_model WHERE model = ? AND trace BETWEEN ? AND ?
+    )"""
 
 _FEW = """
     SELECT model, json_group_array({}) FROM (
@@ -75,14 +83,18 @@ def read(
     """
     place = next(at for at, column in enumerate(keys) if column.sql.text == "s0.model")
     of_trace = [column for at, column in enumerate(keys) if at != place]
-    model_of, several = _models(selection)
+    by_model = _by_model(selection)
     wanted = [rotated("t.id"), *(c.sql for c in (*of_trace, *needed))]
-    if len(keys) == 1 and not several and all(c.sql.text in _WHOLE_NUMBERS for c in needed):
-        _read_whole_numbers(selection, tally, keys, needed, wanted, model_of)
-        return
-    statement = build(
-        "SELECT {} FROM {} WHERE {}", sql.comma(wanted), selection.source, selection.where
-    )
+    source = source_of(selection, [c.sql for c in (*of_trace, *needed)])
+    is_of_all = selection.driver is None and selection.is_indexed and selection.is_of_all_time
+    if is_of_all and len(keys) == 1 and all(c.sql.text in _WHOLE_NUMBERS for c in needed):
+        lists = sql.comma([build("json_group_array({})", column) for column in wanted])
+        texts = selection.rows(build("SELECT {} FROM {}", lists, source))[0]
+        if _take_lists(tally, needed, [_decode(text) for text in texts], by_model):
+            return
+    model_of = {trace: model for model, traces in by_model.items() for trace in traces}
+    several = _several(by_model) if len(model_of) < sum(map(len, by_model.values())) else set()
+    statement = build("SELECT {} FROM {} WHERE {}", sql.comma(wanted), source, selection.where)
     divided: list[tuple[Any, ...]] = []
     count = 0
     for rows in selection.chunks(statement):
@@ -99,52 +111,53 @@ def read(
         _divide(selection, tally, divided, of_trace, needed, place)
 
 
-def _read_whole_numbers(
-    selection: Selection,
+def _take_lists(
     tally: Tally,
-    keys: Sequence[Column],
     needed: Sequence[Column],
-    wanted: Sequence[Fragment],
-    model_of: Mapping[int, str],
-) -> None:
-    """Do the same where all that is read are whole numbers: as JSON lists, in two thirds of the time of rows."""
-    lists = [build("json_group_array({})", column) for column in wanted]
-    statement = build(
-        "SELECT {} FROM {} WHERE {}", sql.comma(lists), selection.source, selection.where
-    )
-    listed, *texts = selection.rows(statement)[0]
-    ids = msgspec.json.decode(listed, type=list[int])
-    cells = [msgspec.json.decode(text, type=list[int | None]) for text in texts]
-    tally.take(keys, needed, [list(map(model_of.get, ids)), *cells])
+    lists: Sequence[list[Any]],
+    by_model: Mapping[str, list[int]],
+) -> bool:
+    """Add all traces, given as lists of their ids and of each column; False where one of them has several models."""
+    ids, *cells = lists
+    place_of = {trace: place for place, trace in enumerate(ids)}
+    groups: list[tuple[str | None, list[int]]] = []
+    try:
+        for model, traces in by_model.items():
+            groups.append((model, list(map(place_of.pop, traces))))
+    except KeyError:  # it was taken for another model
+        return False
+    if place_of:
+        groups.append((None, list(place_of.values())))
+    for key, places in groups:
+        found = [list(map(column.__getitem__, places)) for column in cells]
+        tally.extend((key,), len(places), needed, found)
+    return True
 
 
-def _models(selection: Selection) -> tuple[dict[int, str], set[int]]:
-    """Return the model of each trace, and the traces that have several, by rotated id."""
+_decode = msgspec.json.Decoder(list[Any]).decode
+
+
+def _by_model(selection: Selection) -> dict[str, list[int]]:
+    """Return the traces of each model by rotated id."""
     few = not selection.is_of_all_time and not _reaches_far(selection)
     few = few or (selection.driver is not None and selection.driver.measure.rows <= FEW_TRACES)
     if few:
         statement = build(_FEW, rotated("trace"), selection.source, selection.where)
-    else:
-        statement = build(_ALL, rotated("trace"), selection.low, selection.high)
-    model_of: dict[int, str] = {}
-    expected = 0
-    decode = msgspec.json.Decoder(list[int]).decode
-    for model, text in selection.rows(statement):
-        ids = decode(text)
-        expected += len(ids)
-        model_of.update(zip(ids, repeat(model)))
-    several = _shared(selection, statement) if len(model_of) < expected else set()
-    return model_of, several
+        return {model: _decode(text) for model, text in selection.rows(statement)}
+    limits = selection.low, selection.high
+    return {
+        model: _decode(selection.rows(build(_OF_MODEL, rotated("trace"), model, *limits))[0][0])
+        for (model,) in selection.rows(_EACH_MODEL)
+    }
 
 
-def _shared(selection: Selection, statement: Fragment) -> set[int]:
+def _several(by_model: Mapping[str, Sequence[int]]) -> set[int]:
     """Return the traces that have several models."""
     seen: set[int] = set()
     several: set[int] = set()
-    for _, text in selection.rows(statement):
-        found = set(msgspec.json.decode(text, type=list[int]))
-        several |= seen & found
-        seen |= found
+    for traces in by_model.values():
+        several.update(seen.intersection(traces))
+        seen.update(traces)
     return several
 
 

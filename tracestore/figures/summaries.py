@@ -6,6 +6,7 @@ values are whole numbers and correctly rounded where they are not (math.fsum).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,18 @@ def percentile(ordered: Sequence[float], percent: float) -> float | None:
     below = math.floor(place)
     low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
     return low + (high - low) * (place - below)
+
+
+#: Numbers from which on counting beats comparing.
+_MANY = 10_000
+
+
+def ascending(values: Sequence[float]) -> list[float]:
+    """Return values in order. Many whole numbers are counted first: durations in milliseconds repeat themselves."""
+    if len(values) < _MANY or set(map(type, values)) != {int}:
+        return sorted(values)
+    counted = Counter(values)
+    return [value for known in sorted(counted) for value in itertools.repeat(known, counted[known])]
 
 
 def total(values: Sequence[float]) -> float | None:

@@ -50,7 +50,7 @@ class Tally:
         ]
         rows = len(cells[0])
         if not keys:
-            self._extend(rows, needed, read)
+            self.extend((), rows, needed, read)
             return
         if len(keys) == 1:  # without a tuple for each row
             code_of = {value: self.code((value,)) for value in set(read[0])}
@@ -60,9 +60,11 @@ class Tally:
             codes = list(map(codes_of.__getitem__, zip(*read[: len(keys)], strict=True)))
         self._add(codes, needed, read[len(keys) :])
 
-    def _extend(self, rows: int, needed: Sequence[Column], read: Sequence[Sequence[Any]]) -> None:
-        """Take in rows of the only group there is."""
-        code = self.code(())
+    def extend(
+        self, key: Key, rows: int, needed: Sequence[Column], read: Sequence[Sequence[Any]]
+    ) -> None:
+        """Add rows of one group, given by column, values made already."""
+        code = self.code(key)
         self.counted[code] += rows
         for target, column, cells in zip(self.values, needed, read, strict=False):
             kept = cells if column.only is None else [c for c in cells if c == column.only]

@@ -13,6 +13,7 @@ Changing it: raise VERSION, add the step to `migrations.STEPS`, add a line to th
     1   first version
     2   state
     3   spans.checksum
+    4   traces_figures
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 APPLICATION_ID = 0x54525354
 
 #: `PRAGMA user_version` of the schema below.
-VERSION = 3
+VERSION = 4
 
 #: Bits of `traces.id` below the milliseconds: up to 1,048,576 traces start in the same millisecond.
 ID_BITS = 20
@@ -110,6 +111,11 @@ CREATE INDEX traces_resource ON traces (resource);              -- metadata of R
 CREATE INDEX traces_name ON traces (name);
 CREATE INDEX traces_status ON traces (status);
 CREATE INDEX traces_duration ON traces (duration_ms);           -- slowest first
+-- What figures are made of, in the order of time, in a twentieth of the pages: 42 bytes a trace.
+CREATE INDEX traces_figures ON traces (
+    id, status, duration_ms, input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_creation_tokens,
+    input_cost, output_cost, total_cost
+);
 CREATE INDEX traces_client_request_id ON traces (client_request_id) WHERE client_request_id IS NOT NULL;
 
 CREATE TABLE tags (
