@@ -28,6 +28,11 @@ def filter_options(function: F) -> F:
     return _FILTER(_LAST(options.experiment_option(function)))
 
 
+def answer_options(function: F) -> F:
+    """Give a command `--csv`, `--json` and `--db`."""
+    return _CSV(options.json_option(options.db_option(function)))
+
+
 def since(last: str | None) -> str | None:
     """Return when the last so long began, as a moment of the filter language.
 
@@ -105,9 +110,7 @@ def _widest_key(answer: Answer, rows: Sequence[Sequence[str]], width: int) -> in
 @click.option("--order-by", metavar="COLUMN [ASC|DESC]")
 @click.option("-n", "--max-results", type=click.IntRange(min=1))
 @filter_options
-@_CSV
-@options.json_option
-@options.db_option
+@answer_options
 def metrics(
     names: tuple[str, ...],
     by: tuple[str, ...],
@@ -151,9 +154,7 @@ def metrics(
 @click.argument("names", metavar="[METRIC]...", nargs=-1)
 @click.option("--baseline", metavar="VALUE", help="Compare with this group. Default: the first.")
 @filter_options
-@_CSV
-@options.json_option
-@options.db_option
+@answer_options
 def compare(
     field: str,
     names: tuple[str, ...],
@@ -191,9 +192,7 @@ def compare(
 @click.option("--within", metavar="FILTER", help="Only look at traces that meet this filter too.")
 @click.option("-n", "--max-results", type=click.IntRange(min=1), default=20, show_default=True)
 @options.experiment_option
-@_CSV
-@options.json_option
-@options.db_option
+@answer_options
 def correlate(
     filter_string: str,
     within: str | None,

@@ -24,6 +24,7 @@ from tracestore.display.layout import Row, tree_rows
 from tracestore.display.payload import documents_in, outline
 from tracestore.display.text import bar_text, fit, pad
 from tracestore.display.units import count_text, duration_text, time_text
+from tracestore.display.waterfall import SHOWN_ATTRIBUTES
 from tracestore.entities import Expectation, Feedback, Span, SpanEvent, Trace
 from tracestore.entities.trace import SESSION_KEY, USER_KEY
 from tracestore.summary.preview import request_preview, response_preview
@@ -45,12 +46,6 @@ _TYPE_STYLES = {
     "RERANKER": "green",
     "EMBEDDING": "cyan",
 }
-
-#: Attributes that are shown elsewhere: as inputs, outputs and type; the trace's id; and a level that all have.
-_SHOWN_ATTRIBUTES = frozenset(
-    {"mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType", "mlflow.traceRequestId"}
-    | {"mlflow.spanLogLevel"}
-)
 
 
 def trace_view(
@@ -215,7 +210,7 @@ def full_spans(trace: Trace) -> Iterator[RenderableType]:
     for row in tree_rows(trace)[:MAX_SPANS]:
         yield Text()
         yield _full_title(row)
-        attributes = {k: v for k, v in row.span.attributes.items() if k not in _SHOWN_ATTRIBUTES}
+        attributes = {k: v for k, v in row.span.attributes.items() if k not in SHOWN_ATTRIBUTES}
         for label, value in (
             ("inputs", row.span.inputs),
             ("outputs", row.span.outputs),

@@ -52,7 +52,7 @@ _COLOURS = {
 }
 
 #: Attributes that are shown elsewhere: as inputs, outputs and type; the trace's id; and a level that all have.
-_SHOWN_ATTRIBUTES = frozenset(
+SHOWN_ATTRIBUTES = frozenset(
     {"mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType", "mlflow.traceRequestId"}
     | {"mlflow.spanLogLevel"}
 )
@@ -133,7 +133,7 @@ def _details(
     row: Row, assessments: Sequence[Feedback | Expectation], allowance: Allowance
 ) -> Markup:
     span = row.span
-    attributes = {k: v for k, v in span.attributes.items() if k not in _SHOWN_ATTRIBUTES}
+    attributes = {k: v for k, v in span.attributes.items() if k not in SHOWN_ATTRIBUTES}
     exceptions = [event for event in span.events if event.name == EXCEPTION]
     events = [event for event in span.events if event.name != EXCEPTION]
     return element(

@@ -7,6 +7,10 @@ import os
 import re
 import sqlite3
 import urllib.parse
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def connect(path: str, *, trusts_schema: bool = False) -> sqlite3.Connection:
@@ -25,6 +29,16 @@ def connect(path: str, *, trusts_schema: bool = False) -> sqlite3.Connection:
     for pragma in pragmas if trusts_schema else ["trusted_schema = OFF", *pragmas]:
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def opened(path: str, kind: Callable[[str, sqlite3.Connection], T]) -> T:
+    """Return `kind(path, connection)`, and leave nothing open where that raises."""
+    connection = connect(path)
+    try:
+        return kind(path, connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def tables_of(connection: sqlite3.Connection) -> set[str]:

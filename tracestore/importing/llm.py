@@ -21,7 +21,7 @@ import msgspec
 from tracestore.entities.span import INPUTS_KEY, OUTPUTS_KEY
 from tracestore.errors import ForeignFileError
 from tracestore.importing.batch import Batch
-from tracestore.importing.foreign_file import columns_of, connect, nanoseconds, tables_of
+from tracestore.importing.foreign_file import columns_of, connect, nanoseconds, opened, tables_of
 from tracestore.otlp.gathering import Gathering
 from tracestore.otlp.incoming import TRACE_KEY, ForeignSpan, Understood, understand
 from tracestore.runtime import runtime
@@ -71,12 +71,7 @@ def recognises(path: str, beginning: bytes) -> bool:
 
 def open_source(path: str) -> LlmFile:
     """Return the file at `path`, opened read-only; ForeignFileError where it is no log of `llm`."""
-    connection = connect(path)
-    try:
-        return LlmFile(path, connection)
-    except BaseException:
-        connection.close()
-        raise
+    return opened(path, LlmFile)
 
 
 class LlmFile:

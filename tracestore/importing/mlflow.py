@@ -35,7 +35,7 @@ from tracestore.entities import (
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY
 from tracestore.errors import ForeignFileError, InvalidArgumentError
 from tracestore.importing.batch import Batch
-from tracestore.importing.foreign_file import columns_of, connect, tables_of
+from tracestore.importing.foreign_file import columns_of, connect, opened, tables_of
 from tracestore.importing.mlflow_spans import span_record
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
@@ -109,12 +109,7 @@ def open_source(path: str) -> MlflowFile:
     Raises:
         ForeignFileError: It is no MLflow file, or one from before MLflow had traces (2.14).
     """
-    connection = connect(path)
-    try:
-        return MlflowFile(path, connection)
-    except BaseException:
-        connection.close()
-        raise
+    return opened(path, MlflowFile)
 
 
 class MlflowFile:

@@ -219,25 +219,9 @@ _PART = (
 )
 
 
-_SPAN_COLUMNS = (
-    "trace",
-    "span_id",
-    "parent_id",
-    "name",
-    "type",
-    "status",
-    "status_message",
-    "start_time_ns",
-    "end_time_ns",
-    "error",
-    "model",
-    "attributes",
-    "events",
-    "links",
-    "inputs",
-    "outputs",
-    "checksum",
-)
+#: Where the model stands among a span's columns, which are its fields otherwise.
+_MODEL = SPAN_FIELDS.index("attributes")
+_SPAN_COLUMNS = ("trace", *SPAN_FIELDS[1:_MODEL], "model", *SPAN_FIELDS[_MODEL:], "checksum")
 
 
 #: What a span's checksum is of, in this order: all that was recorded. Not its keys, which a copy gives anew.

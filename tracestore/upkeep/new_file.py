@@ -59,7 +59,7 @@ def _publish(partial: str, path: str) -> None:
         _refuse_taken(path)
         try:
             os.link(partial, path, follow_symlinks=False)
-        except (PermissionError, NotImplementedError, OSError) as error:
+        except (NotImplementedError, OSError) as error:
             if isinstance(error, FileExistsError):
                 raise AlreadyExistsError(f"{path} is there already; name a new file") from error
             pathlib.Path(partial).rename(path)  # a file system without hard links
