@@ -38,11 +38,13 @@ PROMISES = (
         ),
     ),
     Promise(
-        "`fork`, `spawn`, `forkserver`, pools, also terminated ones, prefork servers, forks by C code",
+        "`fork`, `spawn`, `forkserver`, pools, also terminated ones, gunicorn with preload, celery, forks by C code",
         "nothing; parent and child harm each other in no way",
         (
             "test_process.py::test_parent_and_children_of_a_fork_lose_and_double_nothing",
             "test_process.py::test_children_of_multiprocessing_keep_everything",
+            "test_servers.py::test_gunicorn_with_preload_keeps_every_request",
+            "test_servers.py::test_celery_with_prefork_keeps_every_task",
             "test_process.py::test_pools_that_are_terminated_lose_nothing_that_had_ended",
             "test_process.py::test_executors_and_workers_that_leave_by_os_exit_lose_nothing",
             "test_process.py::test_a_prefork_server_records_in_its_master_and_its_workers",
@@ -158,7 +160,7 @@ def table() -> str:
             f"{count} test{'s' if count > 1 else ''} in {', '.join(f'`{file}`' for file in files)}"
         )
         lines.append(
-            f"| {promise.after} | {promise.lost} | {tests} | {'; '.join([*shown][:4]) or 'passed'} |"
+            f"| {promise.after} | {promise.lost} | {tests} | {'; '.join([*shown][:6]) or 'passed'} |"
         )
     return "\n".join(lines)
 

@@ -354,7 +354,10 @@ def _run_workers(tmp_path: pathlib.Path, main: str, *, code: int = 0) -> None:
         store.count_traces()
 
 
-@pytest.mark.parametrize("method", [pytest.param("fork", marks=needs_fork), "spawn"])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param("fork", marks=needs_fork), "spawn", pytest.param("forkserver", marks=needs_fork)],
+)
 def test_pools_that_are_terminated_lose_nothing_that_had_ended(
     tmp_path: pathlib.Path, method: str
 ) -> None:
