@@ -203,6 +203,16 @@ def test_no_trace_is_no_error_where_mlflow_takes_it(on: Scene) -> None:
     assert on.store.log_expectation(None, "right", 1).assessment_id is None
 
 
+def test_verbs_take_what_they_took_before(on: Scene) -> None:
+    package: Any = tracestore
+    trace_id, ids = on.trace.trace_id, pd.Series([on.trace.trace_id])
+    here = {"return_type": "list", "experiment_ids": [0]}
+    by_name = package.search_traces(order_by="name", **here)
+    assert len(by_name) == len(package.search_traces(max_results=np.int64(99), **here))
+    assert on.store.span_counts(ids) == {trace_id: 1}  # type: ignore[arg-type]  # a column of a frame
+    assert package.log_feedback(trace_id=trace_id, value=1, rationale=5).rationale == "5"
+
+
 # ------------------------------------------------------------------------------------------ the rules
 
 

@@ -141,7 +141,7 @@ def search_traces(  # noqa: D417 - the store says the others
     experiment_ids: Sequence[str] | None = None,
     filter_string: str | None = None,
     max_results: int | None = None,
-    order_by: Sequence[str] | None = None,
+    order_by: Sequence[str] | str | None = None,
     extract_fields: Sequence[str] | None = None,
     run_id: str | None = None,
     return_type: Literal["pandas", "polars", "arrow", "list"] | None = None,
