@@ -76,7 +76,7 @@ def message(item: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(inner, dict):  # OpenInference wraps each, chat APIs wrap the answer
         item = inner
     role = item.get("role") or item.get("type")
-    content, calls, answers = _parts(item)
+    content, calls, answers = _only_text(item) or _parts(item)
     if role is None and content is None and not calls:
         return {}
     role = str(role or "assistant")
@@ -115,8 +115,8 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
         elif part.get("type") in ("tool_call_response", "tool-result", "tool_result"):
             answers = part.get("id") or part.get("toolCallId") or part.get("tool_use_id")
             others.append(part.get("response", part.get("result", part.get("content"))))
-        elif isinstance(text := part.get("content", part.get("text")), str):
-            texts.append(text)
+        elif isinstance(said := part.get("content", part.get("text")), str):
+            texts.append(said)
         else:
             others.append(dict(part))
     if others:
@@ -124,6 +124,16 @@ def _parts(item: Mapping[str, Any]) -> tuple[Any, list[dict[str, Any]], str | No
         only = others[0] if len(others) == 1 and not plain else [*plain, *others]
         return only, calls, answers
     return "\n".join(texts) if texts else None, calls, answers
+
+
+def _only_text(item: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]], None] | None:
+    """Return what `_parts` does of a message that is one text, the usual case; None where it is anything else."""
+    parts = item.get("parts")
+    if type(parts) is list and len(parts) == 1 and "tool_calls" not in item:
+        only = parts[0]
+        if type(only) is dict and only.get("type") == "text" and type(only.get("content")) is str:
+            return only["content"], [], None
+    return None
 
 
 def _are_parts(content: list[Any]) -> bool:
