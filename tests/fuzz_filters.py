@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import random
 import sqlite3
 import sys
@@ -96,21 +97,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def fuzz(rng: random.Random, seconds: float) -> collections.Counter[str]:
     """Run cases for so many seconds; return how many were read, refused, and how many traces were found."""
-    connection = filter_store.open_memory()
-    filter_store.insert(connection, [_trace(number) for number in range(40)])
-    before = connection.total_changes
-    corpus = [*SEEDS, *(text for text in peer_filters() if len(text) < 400)]
-    counts: collections.Counter[str] = collections.Counter()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        text = rng.choice(MUTATIONS)(rng, corpus)
-        outcome = _case(connection, text)
-        counts[outcome] += 1
-        if outcome != "refused" and len(text) < 600 and rng.random() < 0.05:
-            corpus[rng.randrange(len(SEEDS), len(corpus))] = text
-    if connection.total_changes != before:
-        raise BrokenError("a search has changed the file")
-    return counts
+    with contextlib.closing(filter_store.open_memory()) as connection:
+        filter_store.insert(connection, [_trace(number) for number in range(40)])
+        before = connection.total_changes
+        corpus = [*SEEDS, *(text for text in peer_filters() if len(text) < 400)]
+        counts: collections.Counter[str] = collections.Counter()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            text = rng.choice(MUTATIONS)(rng, corpus)
+            outcome = _case(connection, text)
+            counts[outcome] += 1
+            if outcome != "refused" and len(text) < 600 and rng.random() < 0.05:
+                corpus[rng.randrange(len(SEEDS), len(corpus))] = text
+        if connection.total_changes != before:
+            raise BrokenError("a search has changed the file")
+        return counts
 
 
 def _case(connection: sqlite3.Connection, text: str) -> str:

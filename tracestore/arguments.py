@@ -12,7 +12,17 @@ import operator
 import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from tracestore.errors import InvalidArgumentError
 
@@ -114,11 +124,17 @@ def _rules(function: types.FunctionType, names: Iterable[str]) -> dict[str, Rule
         if annotation is None or name in _READ_LATER:
             continue
         if isinstance(annotation, str):
-            annotation = eval(annotation, function.__globals__)  # noqa: S307 - our own source
+            annotation = _meant_by(annotation, function.__globals__)
         rule = rule_of(annotation)
         if rule is not None:
             found[name] = rule._replace(words=_NARROWER.get(name, rule.words))
     return found
+
+
+def _meant_by(annotation: str, names: dict[str, Any]) -> Any:
+    """Return what an annotation of our own source says."""
+    only = types.SimpleNamespace(__annotations__={"it": annotation})
+    return get_type_hints(only, names)["it"]
 
 
 def rule_of(annotation: Any) -> Rule | None:
