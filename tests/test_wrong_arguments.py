@@ -213,6 +213,21 @@ def test_verbs_take_what_they_took_before(on: Scene) -> None:
     assert package.log_feedback(trace_id=trace_id, value=1, rationale=5).rationale == "5"
 
 
+def _is_there(outputs: Any) -> bool:
+    return outputs is not None
+
+
+@pytest.mark.parametrize("forever", [float("inf"), 10**30])
+def test_for_ever_is_a_time_to_wait(on: Scene, forever: float) -> None:
+    with tracestore.start_span("queued"):
+        pass
+    assert tracestore.flush(forever).pending == 0
+    with tracestore.monitor(_is_there, interval_s=forever) as watching:
+        watching._thread.join(0.1)
+        assert watching._thread.is_alive()  # it died of an OverflowError
+    assert on.store.close(forever)
+
+
 # ------------------------------------------------------------------------------------------ the rules
 
 

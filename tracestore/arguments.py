@@ -40,6 +40,9 @@ _NARROWER = {"key": "text of 1 to 250 characters"}
 #: Says of a value that it breaks a rule.
 _NO = object()
 
+#: More than any program runs; a lock's clock overflows at 300 times as much.
+_FOREVER_S = 1e9
+
 #: How much of a value an error shows, in characters.
 _SHOWN = 100
 
@@ -126,6 +129,8 @@ def _rules(function: types.FunctionType, names: Iterable[str]) -> dict[str, Rule
         if isinstance(annotation, str):
             annotation = _meant_by(annotation, function.__globals__)
         rule = rule_of(annotation)
+        if annotation is float and name.endswith("_s"):
+            rule = _SECONDS
         if rule is not None:
             found[name] = rule._replace(words=_NARROWER.get(name, rule.words))
     return found
@@ -215,6 +220,12 @@ def _number(value: Any) -> Any:
     return _NO if found != found else value if isinstance(value, int) else found  # noqa: PLR0124 - NaN
 
 
+def _seconds(value: Any) -> Any:
+    """Return a time to wait that the clock can count, also where somebody means for ever."""
+    found = _number(value)
+    return found if found is _NO else min(found, _FOREVER_S)
+
+
 def _flag(value: Any) -> Any:
     """Return a truth value: True, False, what equals them, as NumPy's do, and None, which stands for False."""
     try:
@@ -236,4 +247,5 @@ _RULES: dict[Any, Rule | None] = {
     Iterator: _instance(Iterator, "an iterator"),
     Any: None,
 }
+_SECONDS = Rule("a number of seconds", _seconds)
 _PLURALS = {"text": "texts", "a dictionary": "dictionaries", "a function": "functions"}
