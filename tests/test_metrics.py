@@ -360,6 +360,7 @@ def test_indexes_alone_say_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) ->
     ]
     by_rows = [figures.measure(connection, request).tuples() for request in requests]
     monkeypatch.setattr(indexed, "MANY_TRACES", 1)
+    monkeypatch.setattr(indexed, "MANY_GROUPED_TRACES", 1)
     for request in requests:
         selection = select(connection, Query(request.filter_string))
         assert selection is not None

@@ -22,6 +22,9 @@ from tracestore.search import Selection
 #: Traces from which on reading whole indexes is worth it.
 MANY_TRACES = 50_000
 
+#: The same for groups that SQLite makes itself.
+MANY_GROUPED_TRACES = 1_000
+
 _BASE = "SELECT json_group_array(duration_ms), json_group_array({}) FROM traces INDEXED BY traces_duration"
 
 #: SQL of a column: the table, index and column of the index that holds its values, ordered by id within each.
@@ -41,7 +44,7 @@ _MAX_VALUES = 2_000
 
 def read(selection: Selection, wanted: Sequence[Fragment]) -> list[list[Any]] | None:
     """Return the wanted columns of all selected traces, in no particular order, or None."""
-    if not _is_worth_it(selection) or not all(map(_is_held, wanted)):
+    if not _is_worth_it(selection, MANY_TRACES) or not all(map(_is_held, wanted)):
         return None
     if not all(_has_few_values(selection, column) for column in wanted):
         return None
@@ -77,7 +80,9 @@ def read_groups(
     """
     if selection.driver is not None or len(keys) != 1 or keys[0].sql.text not in _KEYED:
         return None
-    if not all(column.sql.text in LISTED for column in needed) or not _is_worth_it(selection):
+    if not all(column.sql.text in LISTED for column in needed) or not _is_worth_it(
+        selection, MANY_GROUPED_TRACES
+    ):
         return None
     table, index = _KEYED[keys[0].sql.text]
     lists = [_list_of(column) for column in needed] or [Fragment("NULL")]
@@ -104,13 +109,13 @@ def _list_of(column: Column) -> Fragment:
 _decode = msgspec.json.Decoder(list[Any]).decode
 
 
-def _is_worth_it(selection: Selection) -> bool:
+def _is_worth_it(selection: Selection, many: int) -> bool:
     if not (selection.is_indexed and selection.is_of_all_time):
         return False
     if selection.driver is not None:
-        return selection.driver.measure.rows >= MANY_TRACES
-    probe = build("SELECT count(*) FROM (SELECT 1 FROM traces LIMIT ?)", MANY_TRACES)
-    return bool(selection.rows(probe)[0][0] == MANY_TRACES)
+        return selection.driver.measure.rows >= many
+    probe = build("SELECT count(*) FROM (SELECT 1 FROM traces LIMIT ?)", many)
+    return bool(selection.rows(probe)[0][0] == many)
 
 
 def _is_held(column: Fragment) -> bool:
