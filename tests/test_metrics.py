@@ -457,8 +457,9 @@ def test_matplotlib_draws_lines_over_time_and_bars_without(monkeypatch: pytest.M
     class Axes:
         """Takes what is drawn, as matplotlib's axes do."""
 
-        def plot(self, x: list[Any], y: list[Any], label: str | None) -> None:
-            drawn.append(("line", label, len(x), y))
+        def plot(self, x: list[Any], y: list[Any], marker: str, label: str | None) -> None:
+            assert marker == "."
+            drawn.append(("line", label, len(x), list(y)))
 
         def bar(self, label: str, height: float) -> None:
             drawn.append(("bar", label, height))
@@ -476,6 +477,42 @@ def test_matplotlib_draws_lines_over_time_and_bars_without(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(InvalidArgumentError, match="pip install matplotlib"):
         answer().plot()
+
+
+def test_matplotlib_itself_draws_them() -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    traces = [
+        a_trace(
+            at, after_ms=at * 60_000, duration_ms=at or None, tags={"v": "a" if at % 2 else "$b_$"}
+        )
+        for at in range(6)
+    ]
+    over_time = measured(traces, "p50", "count", group_by="tags.v", every="1m")
+    bars = measured(traces, "count", group_by="tags.v")
+    try:
+        axes = over_time.plot()
+        lines = {
+            line.get_label(): [float(y) for y in line.get_ydata(orig=False)]
+            for line in axes.get_lines()
+        }
+        given = pyplot.subplots()[1]
+        assert bars.plot(given) is given
+        axes.legend()
+        for each in (axes, given):
+            target = io.BytesIO()
+            each.figure.savefig(target)
+            assert target.getvalue().startswith(b"\x89PNG")
+    finally:
+        pyplot.close("all")
+    nan = math.nan
+    assert {label: list(map(str, ys)) for label, ys in lines.items()} == {
+        r"\$b_\$": list(map(str, [nan, nan, 2.0, nan, 4.0, nan])),
+        "a": list(map(str, [nan, 1.0, nan, 3.0, nan, 5.0])),
+    }
+    assert [bar.get_height() for bar in given.patches] == [3, 3]
+    assert [tick.get_text() for tick in given.get_xticklabels()] == [r"\$b_\$", "a"]
+    assert (axes.get_ylabel(), given.get_ylabel()) == ("p50", "count")
 
 
 def test_the_verb_answers_for_the_active_experiment(recording: Store) -> None:

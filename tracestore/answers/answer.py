@@ -212,11 +212,14 @@ class Answer(Sequence[dict[str, Any]]):
             ) from None
         axes = ax or pyplot.subplots()[1]
         for label, points in self.series(self.figures()[0].name).items():
+            text = _no_formula(label)
             if self.has_time():
-                axes.plot([x for x, _ in points], [y for _, y in points], label=label or None)
+                times, values = zip(*points, strict=True)
+                # With points, because one between two gaps has no line.
+                axes.plot(times, values, marker=".", label=text or None)
             else:
-                axes.bar(label, points[0][1] or 0)
-        axes.set_ylabel(self.figures()[0].name)
+                axes.bar(text, points[0][1] or 0)
+        axes.set_ylabel(_no_formula(self.figures()[0].name))
         return axes
 
     def figures(self) -> list[Column]:
@@ -238,6 +241,11 @@ class Answer(Sequence[dict[str, Any]]):
             label = ", ".join(cell_text(row[at]) for at in keys)
             found.setdefault(label, []).append((row[0] if first else None, row[value_at]))
         return found
+
+
+def _no_formula(text: str) -> str:
+    """Return text for matplotlib, to which what stands between two dollar signs is TeX, and an error where it is none."""
+    return text.replace("$", r"\$")
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ SHORT_NAMES = {
     "count": ("count()", "", "traces; spans where spans are grouped"),
     "errors": ("errors()", "", "those with status `ERROR`"),
     "error_rate": ("error_rate()", "share", "errors / count"),
-    "latency_mean": ("mean(duration)", "ms", "milliseconds, of what has ended"),
+    "latency_mean": ("mean(duration)", "ms", "milliseconds, of what has ended; a trace's are whole, rounded down, so 0 below one; a span's have all digits"),
     "latency_ok_mean": ("mean(duration, status = 'OK')", "ms", "of those with status `OK`"),
     "latency_min": ("min(duration)", "ms", ""),
     "latency_max": ("max(duration)", "ms", ""),
