@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracestore import explorer
-from tracestore.arguments import checked
+from tracestore.arguments import checked, shown
 from tracestore.difference import TraceDiff, diff_traces
 from tracestore.entities import Trace
+from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 from tracestore.store import Store, experiment_keys
 
 
-@checked
 def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
     """Return two traces aligned by the paths of their spans, with what differs.
 
@@ -40,6 +40,9 @@ def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
         >>> diff(first.trace_id, second.trace_id).pairs[0].text_difference("outputs")
         ['- "yes"', '+ "no"']
     """
+    for each in (a, b):
+        if not isinstance(each, (Trace, str)):
+            raise InvalidArgumentError(f"{shown(each)} is no trace; pass a trace or its id")
     first, second = (
         runtime.store.get_trace(each) if isinstance(each, str) else each for each in (a, b)
     )
