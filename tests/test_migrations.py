@@ -6,6 +6,8 @@ import contextlib
 import pathlib
 import re
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +67,21 @@ def test_spans_of_an_earlier_version_have_no_checksum_and_new_ones_have(
     with contextlib.closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT name, checksum IS NULL FROM spans ORDER BY id")
         assert rows.fetchall() == [("recorded by version 2", 1), ("recorded now", 0)]
+
+
+def test_a_short_program_migrates_when_it_ends(tmp_path: pathlib.Path) -> None:
+    """By then Python starts no thread, and imports nothing that would."""
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_SCHEMAS[-1].read_text(encoding="utf-8"))
+    program = f"""
+import tracestore
+tracestore.set_tracking_uri({str(path)!r})
+with tracestore.start_span("recorded now"):
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert done.stderr == b""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM traces").fetchone() == (2,)

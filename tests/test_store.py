@@ -184,8 +184,8 @@ def test_an_older_file_is_migrated_after_a_backup(
         store.create_experiment("before")
     monkeypatch.setattr(schema, "VERSION", VERSION + 1)
 
-    def step(database: sqlite_utils.Database) -> None:
-        database.table("experiments").insert(
+    def step(connection: sqlite3.Connection) -> None:
+        sqlite_utils.Database(connection).table("experiments").insert(
             {
                 "name": "migrated",
                 "lifecycle_stage": "active",
@@ -213,9 +213,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
         store.create_experiment("before")
     monkeypatch.setattr(schema, "VERSION", VERSION + 1)
 
-    def step(database: sqlite_utils.Database) -> None:
-        database.execute("DELETE FROM experiments")
-        database.execute("SELECT nonsense")
+    def step(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM experiments")
+        connection.execute("SELECT nonsense")
 
     monkeypatch.setitem(migrations.STEPS, VERSION, step)
     with Store(path) as store, pytest.raises(StoreError, match="nonsense"):

@@ -72,7 +72,7 @@ def open_for_writing(path: str) -> sqlite3.Connection:
         _create_file(path)
         version = _checked_version(path)
         if version is not None and version < schema.VERSION:
-            from tracestore.storage import migrations  # noqa: PLC0415 - 80 ms, needed once a year
+            from tracestore.storage import migrations  # noqa: PLC0415 - needed once a year
 
             migrations.migrate(path, version)
             _checked_version(path)  # all of the schema is known only now

@@ -1,6 +1,7 @@
 """Bringing an older file up to date, one version at a time, after a backup beside it.
 
-Imported only when a migration is due: sqlite-utils takes 70 ms and more to import.
+Imported only when a migration is due. Without sqlite-utils: a short program opens its file when it ends, and what
+sqlite-utils imports can't be imported any more by then.
 """
 
 from __future__ import annotations
@@ -10,33 +11,31 @@ import os
 import sqlite3
 from collections.abc import Callable
 
-import sqlite_utils
-
 from tracestore.errors import StoreError
 from tracestore.storage import schema
 
 
-def _add_state(database: sqlite_utils.Database) -> None:
-    database.execute(
+def _add_state(connection: sqlite3.Connection) -> None:
+    connection.execute(
         "CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
     )
 
 
-def _add_checksum(database: sqlite_utils.Database) -> None:
+def _add_checksum(connection: sqlite3.Connection) -> None:
     """Add the column only: the checksums of a large file would hold it for minutes, and vouch for what is bad by now."""
-    database.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+    connection.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
 
 
-def _add_figures(database: sqlite_utils.Database) -> None:
+def _add_figures(connection: sqlite3.Connection) -> None:
     """Add the index: 3 s for a million traces."""
-    database.execute(
+    connection.execute(
         "CREATE INDEX traces_figures ON traces (id, status, duration_ms, input_tokens, output_tokens, total_tokens,"
         " cache_read_tokens, cache_creation_tokens, input_cost, output_cost, total_cost)"
     )
 
 
-#: What leads from version n to n + 1, by n. A step may use all of sqlite-utils but ends no transaction.
-STEPS: dict[int, Callable[[sqlite_utils.Database], None]] = {
+#: What leads from version n to n + 1, by n. A step ends no transaction.
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _add_state,
     2: _add_checksum,
     3: _add_figures,
@@ -62,7 +61,7 @@ def migrate(path: str, version: int) -> None:
         try:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             for step in range(found, schema.VERSION):
-                STEPS[step](sqlite_utils.Database(connection))
+                STEPS[step](connection)
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
             connection.execute("COMMIT")
         except BaseException:
