@@ -50,6 +50,7 @@ from tracestore.storage import (
     processes,
     record_rows,
     recovery,
+    statements,
     trace_forms,
     trace_rows,
 )
@@ -635,7 +636,7 @@ class Store:
             missing = next((each for each, found in keys.items() if found is None), None)
             if missing is None:
                 rows = [(found, key, text) for found in keys.values()]
-                record_rows.insert(connection, record_rows.METADATA, rows)
+                statements.insert(connection, record_rows.METADATA, rows)
             return missing
 
         missing = self._write(set_all)

@@ -19,6 +19,7 @@ from tracestore.filters.parser import OrderItem
 from tracestore.filters.sql import Fragment, Moment, build
 from tracestore.readable import decoded
 from tracestore.search import Selection
+from tracestore.storage.schema import whole
 
 TOKENS = "mlflow.chat.tokenUsage"
 COST = "mlflow.llm.cost"
@@ -46,8 +47,8 @@ _SAID = """
     (SELECT json_group_array(a.value) FROM assessments AS a
      WHERE a.trace = t.id AND a.name = ? AND {} AND a.valid = 1 AND a.value IS NOT NULL)"""
 
-_RESPONSE = Fragment("""
-    (SELECT r.outputs FROM spans AS r INDEXED BY spans_trace WHERE r.trace = t.id AND r.parent_id IS NULL
+_RESPONSE = Fragment(f"""
+    (SELECT {whole("r.outputs")} FROM spans AS r INDEXED BY spans_trace WHERE r.trace = t.id AND r.parent_id IS NULL
      ORDER BY r.start_time_ns, r.id LIMIT 1)""")
 
 

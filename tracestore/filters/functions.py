@@ -5,7 +5,7 @@ don't tell 1 from true. Nothing here raises on what a file holds: text that is n
 can't be compared does not match.
 
 Invariant: a function returns 0 or 1, or NULL where a value is absent; none depends on anything but its
-arguments.
+arguments, but for `tracestore_whole`, which reads what a large text is made of.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from tracestore.encoding import clean_text
 from tracestore.filters.patterns import search_regex
 from tracestore.filters.values import read_number
 from tracestore.readable import decoded, readable
+from tracestore.storage import payloads
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda left, right: left < right,
@@ -46,6 +47,17 @@ def register(connection: sqlite3.Connection) -> None:
     )
     for name, arguments, function in functions:
         connection.create_function(name, arguments, function, deterministic=True)
+    connection.create_function("tracestore_whole", 1, partial(payloads.whole_text, connection))
+
+
+def whole(connection: sqlite3.Connection, column: str | None) -> str | None:
+    """Return the text that a span's column stands for, with a statement of its own."""
+    try:
+        return payloads.whole_text(connection, column)
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return None  # so is the search, which says so
+        raise
 
 
 def casefold(text: str | None) -> str | None:

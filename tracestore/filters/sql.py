@@ -20,6 +20,7 @@ from tracestore.filters import ast, fields, patterns, values
 from tracestore.filters.fields import Found, Source, Type
 from tracestore.filters.parser import OrderItem
 from tracestore.filters.plan import INDEXES, Scan, Stream, assessment_names, id_range
+from tracestore.storage.schema import PAYLOAD_MARK, SHARED_COLUMNS
 
 Bindable: TypeAlias = "str | int | float | None"
 
@@ -354,7 +355,16 @@ def _span_column(column: str, span: int) -> Fragment:
     alias = f"s{span}"
     if column == "duration":
         return Fragment(f"({alias}.end_time_ns - {alias}.start_time_ns)")
-    return Fragment(f"{alias}.{column}")
+    return Fragment(_span_text(alias, column))
+
+
+def _span_text(alias: str, column: str) -> str:
+    """Return the expression of a span's column, whole."""
+    name = f"{alias}.{column}"
+    if column not in SHARED_COLUMNS:
+        return name
+    # Not `schema.whole`: within the deepest conditions it is too deep for SQLite's parser.
+    return f"iif({name} GLOB '{PAYLOAD_MARK}*', tracestore_whole({name}), {name})"
 
 
 def _leaf(leaf: ast.Leaf, moment: Moment, span: int | None) -> Fragment:
@@ -623,16 +633,17 @@ def _prompt_test(leaf: ast.Leaf) -> Fragment:
 def _readable(leaf: ast.Match, moment: Moment, alias: str) -> Fragment:
     """Return the test of a span's text, after a cheap one of its JSON that fails for most spans."""
     columns = ("name", "inputs", "outputs", "attributes", "events")
-    text = Fragment(f"tracestore_readable({', '.join(f'{alias}.{column}' for column in columns)})")
+    whole_columns = [_span_text(alias, column) for column in columns]
+    text = Fragment(f"tracestore_readable({', '.join(whole_columns)})")
     test = _match(text, leaf, moment)
     infix = patterns.infix_of(leaf.pattern.value)
     if leaf.negated or infix is None or not _is_plain(infix):
         return test
     if leaf.operator == "ILIKE":
-        blobs = ", ".join(f"CAST({alias}.{column} AS BLOB)" for column in columns)
+        blobs = ", ".join(f"CAST({column} AS BLOB)" for column in whole_columns)
         may_hold = build(f"tracestore_may_hold(?, {blobs})", infix.lower())
     else:
-        held = [build(f"ifnull(instr({alias}.{column}, ?) > 0, 0)", infix) for column in columns]
+        held = [build(f"ifnull(instr({column}, ?) > 0, 0)", infix) for column in whole_columns]
         may_hold = join("OR", held)
     return build("({} AND {})", may_hold, test)
 

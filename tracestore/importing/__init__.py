@@ -22,7 +22,7 @@ from tracestore.runtime import runtime
 from tracestore.settings import path_of_file
 from tracestore.storage import schema
 from tracestore.storage.connection import translated_errors
-from tracestore.storage.record_rows import chunks
+from tracestore.storage.statements import chunks
 from tracestore.store import Store
 
 #: Each format's name and the module that reads it, in the order in which a file is tried.

@@ -16,7 +16,7 @@ import sqlite3
 import time
 
 from tracestore.readable import readable
-from tracestore.storage.schema import SPANS_PER_BLOCK
+from tracestore.storage.schema import SPANS_PER_BLOCK, whole
 
 #: Spans read in one step, and how long a step may take; the writer looks for work between two steps.
 STEP_SPANS = 2 * SPANS_PER_BLOCK
@@ -26,8 +26,8 @@ _CREATE = """
 CREATE VIRTUAL TABLE IF NOT EXISTS span_text USING fts5(
     text, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1'
 )"""
-_NEXT = """
-SELECT id, name, inputs, outputs, attributes, events FROM spans WHERE id >= ? AND id < ? ORDER BY id"""
+_NEXT = f"""
+SELECT id, name, {whole("inputs")}, {whole("outputs")}, attributes, events FROM spans WHERE id >= ? AND id < ? ORDER BY id"""
 
 
 def can_index(connection: sqlite3.Connection) -> bool:

@@ -34,11 +34,26 @@ def _add_figures(connection: sqlite3.Connection) -> None:
     )
 
 
+def _add_payloads(connection: sqlite3.Connection) -> None:
+    """Add the tables only: what was written before stays as it is, whole in its column."""
+    for statement in (
+        "CREATE TABLE payloads (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL) STRICT",
+        """CREATE TABLE payload_traces (
+               payload INTEGER NOT NULL, trace INTEGER NOT NULL, PRIMARY KEY (payload, trace)
+           ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX payload_traces_trace ON payload_traces (trace)",
+        "DROP VIEW span_view",
+        *(each for each in schema.statements() if "CREATE VIEW span_view" in each),
+    ):
+        connection.execute(statement)
+
+
 #: What leads from version n to n + 1, by n. A step ends no transaction.
 STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _add_state,
     2: _add_checksum,
     3: _add_figures,
+    4: _add_payloads,
 }
 
 

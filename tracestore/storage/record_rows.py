@@ -7,34 +7,29 @@ of columns is said once, here.
 from __future__ import annotations
 
 import functools
-import itertools
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tracestore.entities.span import COST_KEY, USAGE_KEY
 from tracestore.entities.trace import TOKEN_USAGE_KEY
+from tracestore.storage import payloads
 from tracestore.storage.experiment_rows import keys_of_experiments
 from tracestore.storage.schema import (
     ID_BITS,
     RESOURCE_KEYS,
     SCALAR_LENGTH,
     SESSION_KEY,
+    SHARED_COLUMNS,
     UNINDEXED_ATTRIBUTES,
     USER_KEY,
+    whole,
 )
+from tracestore.storage.statements import Insert, chunks, insert
 from tracestore.summary.calls import MODEL_KEYS, first_text, what_was_called
-
-T = TypeVar("T")
-
-#: Values bound by one multi-row INSERT. Each statement hands the interpreter lock over, and a thread that
-#: computes gives it back only after 5 ms: with 50 rows a statement the writer got 400 to 3,000 traces/s beside a
-#: busy loop, with 4,352 values 2,500 to 4,000. Larger ones gain nothing and cost a tenth more processor time.
-#: 256 spans.
-VALUES_PER_STATEMENT = 4_352
 
 
 class Usage(msgspec.Struct, omit_defaults=True):
@@ -146,22 +141,10 @@ def write_records(
             insert(connection, to_tags, list(_tag_rows(some, keys)))
             insert(connection, to_metadata, list(_metadata_rows(some, keys)))
     span_rows, index = _span_rows(spans, keys, looked_up or {})
+    _share_texts(connection, span_rows)
     insert(connection, _SPANS, span_rows)
     insert(connection, _SPAN_ATTRIBUTES, list(index))
     return len(span_rows)
-
-
-class _Insert(NamedTuple):
-    """One INSERT statement: what stands before VALUES, one row's placeholders, what stands after."""
-
-    head: str
-    columns: int
-    tail: str = ""
-
-    @functools.cache  # noqa: B019 - a constant of this module
-    def sql(self, rows: int) -> str:
-        row = f"({','.join('?' * self.columns)})"
-        return f"{self.head} VALUES {','.join([row] * rows)} {self.tail}"
 
 
 _TRACE_COLUMNS = (
@@ -190,7 +173,7 @@ def _replaced(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} = excluded.{column}" for column in columns)
 
 
-_TRACES = _Insert(
+_TRACES = Insert(
     f"INSERT INTO traces ({', '.join(_TRACE_COLUMNS)})",
     len(_TRACE_COLUMNS),
     # One that has ended is not in progress again: a forked child may know it from before its end.
@@ -199,10 +182,10 @@ _TRACES = _Insert(
 )
 
 
-TAGS = _Insert("INSERT OR REPLACE INTO tags", 3)
+TAGS = Insert("INSERT OR REPLACE INTO tags", 3)
 
 
-METADATA = _Insert("INSERT OR REPLACE INTO metadata", 3)
+METADATA = Insert("INSERT OR REPLACE INTO metadata", 3)
 
 
 _WHOLE = (_TRACES, TAGS, METADATA)
@@ -214,8 +197,8 @@ _PART = (
         tail=f"""ON CONFLICT (id) DO UPDATE SET {_replaced(_TRACE_COLUMNS[2:])}
         WHERE traces.status = 'IN_PROGRESS' AND traces.name IS NULL"""
     ),
-    _Insert("INSERT OR IGNORE INTO tags", 3),
-    _Insert("INSERT OR IGNORE INTO metadata", 3),
+    Insert("INSERT OR IGNORE INTO tags", 3),
+    Insert("INSERT OR IGNORE INTO metadata", 3),
 )
 
 
@@ -224,8 +207,17 @@ _MODEL = SPAN_FIELDS.index("attributes")
 _SPAN_COLUMNS = ("trace", *SPAN_FIELDS[1:_MODEL], "model", *SPAN_FIELDS[_MODEL:], "checksum")
 
 
+#: Where in a row the texts are that are kept once.
+_SHARED = tuple(_SPAN_COLUMNS.index(column) for column in SHARED_COLUMNS)
+
+
 #: What a span's checksum is of, in this order: all that was recorded. Not its keys, which a copy gives anew.
 CHECKED_COLUMNS = _SPAN_COLUMNS[1:-1]
+
+#: The same for SQL that reads them, large texts whole.
+WHOLE_COLUMNS = ", ".join(
+    whole(name) if name in SHARED_COLUMNS else name for name in CHECKED_COLUMNS
+)
 
 #: MessagePack says where each value ends and which is NULL, and is made in 0.2 µs: JSON took three times as long. A text
 #: of a type of its own is a text to SQLite too.
@@ -248,7 +240,7 @@ def checksum_of(values: Sequence[Any]) -> int:
     return checksum
 
 
-_SPANS = _Insert(
+_SPANS = Insert(
     f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)})",
     len(_SPAN_COLUMNS),
     # A span that was written while it was open is completed; an ended one never opens again. It gets a new
@@ -260,21 +252,7 @@ _SPANS = _Insert(
 )
 
 
-_SPAN_ATTRIBUTES = _Insert("INSERT OR IGNORE INTO span_attributes", 3)
-
-
-def insert(
-    connection: sqlite3.Connection, statement: _Insert, rows: Sequence[Sequence[Any]]
-) -> None:
-    """Insert `rows`, many to a statement: by powers of two, so that few texts stay prepared."""
-    start = 0
-    size = 1 << (VALUES_PER_STATEMENT // statement.columns).bit_length() - 1
-    while start < len(rows):
-        while size > len(rows) - start:
-            size >>= 1
-        chunk = rows[start : start + size]
-        connection.execute(statement.sql(size), list(itertools.chain.from_iterable(chunk)))
-        start += size
+_SPAN_ATTRIBUTES = Insert("INSERT OR IGNORE INTO span_attributes", 3)
 
 
 def _keys_of(connection: sqlite3.Connection, trace_ids: Iterable[str]) -> dict[str, int]:
@@ -417,6 +395,24 @@ def _span_rows(
     return rows, index
 
 
+def _share_texts(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Put references in the place of large texts."""
+    places = [
+        (number, column)
+        for number, row in enumerate(rows)
+        for column in _SHARED
+        if payloads.is_large(row[column])
+    ]
+    if not places:
+        return
+    texts = payloads.stored(
+        connection, [(rows[number][0], rows[number][column]) for number, column in places]
+    )
+    for (number, column), text in zip(places, texts, strict=True):
+        row = rows[number]
+        rows[number] = (*row[:column], text, *row[column + 1 :])
+
+
 def _with_members(text: str, added: Mapping[str, Any]) -> str:
     """Return the JSON text of a non-empty object with further members."""
     return f"{text[:-1]},{msgspec.json.encode(added).decode()[1:]}"
@@ -438,8 +434,3 @@ def indexed_attributes(
             yield key, int(value) if -(2**63) <= value < 2**63 else float(value)
         elif isinstance(value, float):
             yield key, value
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in parts of `size`, the last one perhaps shorter."""
-    return (items[start : start + size] for start in range(0, len(items), size))

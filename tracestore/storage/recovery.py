@@ -25,6 +25,8 @@ import msgspec
 from tracestore.entities.span import COST_KEY, USAGE_KEY
 from tracestore.storage import record_rows, spool
 from tracestore.storage.record_rows import SPAN_FIELDS, SpanRecord, TraceRecord
+from tracestore.storage.schema import whole
+from tracestore.storage.statements import chunks
 from tracestore.storage.ticket import try_lock
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.summary.usage import Usage
@@ -130,7 +132,7 @@ def write_deferred(connection: sqlite3.Connection, found: Sequence[Frame]) -> No
     """
     rows: Iterable[tuple[str]] = itertools.chain.from_iterable(
         connection.execute(_ENDED.format(",".join("?" * len(some))), some)
-        for some in record_rows.chunks([trace.trace_id for _, trace, _ in found if trace], 500)
+        for some in chunks([trace.trace_id for _, trace, _ in found if trace], 500)
     )
     ended = {trace_id for (trace_id,) in rows}
     _write(
@@ -147,7 +149,7 @@ _ENDED = "SELECT trace_id FROM traces WHERE status != 'IN_PROGRESS' AND trace_id
 
 def _take(connection: sqlite3.Connection, file: str, handle: int, transaction: _Transaction) -> int:
     found = _untaken(connection, file, handle)
-    for chunk in record_rows.chunks(found, _FRAMES):
+    for chunk in chunks(found, _FRAMES):
         with transaction(connection):
             _write(connection, chunk)
             last = max(number for number, _, _ in chunk)
@@ -233,8 +235,8 @@ def _write_frames(connection: sqlite3.Connection, chunk: Sequence[Frame]) -> Non
             _derive(connection, trace)
 
 
-_SPANS = """
-    SELECT span_id, parent_id, attributes, inputs, outputs FROM spans WHERE trace = ?
+_SPANS = f"""
+    SELECT span_id, parent_id, attributes, {whole("inputs")}, {whole("outputs")} FROM spans WHERE trace = ?
 """
 
 _DERIVED = """

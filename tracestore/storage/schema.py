@@ -14,6 +14,7 @@ Changing it: raise VERSION, add the step to `migrations.STEPS`, add a line to th
     2   state
     3   spans.checksum
     4   traces_figures
+    5   payloads
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 APPLICATION_ID = 0x54525354
 
 #: `PRAGMA user_version` of the schema below.
-VERSION = 4
+VERSION = 5
 
 #: Bits of `traces.id` below the milliseconds: up to 1,048,576 traces start in the same millisecond.
 ID_BITS = 20
@@ -62,7 +63,20 @@ UNINDEXED_ATTRIBUTES = ("mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.spa
 #: characters. Longer text is searched by its beginning and then compared whole in its own row.
 SCALAR_LENGTH = 200
 
-SCHEMA = """
+#: Columns of spans whose large texts are kept once, and what the form begins with that stands for such a text: no JSON does.
+SHARED_COLUMNS = ("inputs", "outputs")
+PAYLOAD_MARK = "@"
+
+
+def whole(column: str) -> str:
+    """Return the SQL of the text that a column of SHARED_COLUMNS stands for, where a lost part says that it is."""
+    return f"""CASE WHEN substr({column}, 1, 1) = '{PAYLOAD_MARK}' AND json_valid(substr({column}, 2)) THEN (
+           SELECT group_concat(CASE p.type WHEN 'integer' THEN ifnull((SELECT text FROM payloads WHERE id = p.value),
+                  '"[payload ' || p.value || ' is lost]"') ELSE p.value END, '')
+           FROM json_each(substr({column}, 2)) AS p) ELSE {column} END"""
+
+
+SCHEMA = f"""
 CREATE TABLE experiments (
     id                  INTEGER PRIMARY KEY,    -- "0" in the API is 0 here and is named Default
     name                TEXT NOT NULL UNIQUE,
@@ -148,10 +162,10 @@ CREATE TABLE spans (
     error          TEXT,                        -- "Type: message" of its last exception event
     model          TEXT,                        -- the language model it called
     attributes     TEXT,                        -- JSON object; the rest of the columns are JSON too
-    events         TEXT,                        -- [{name, time_unix_nano, attributes}]
-    links          TEXT,                        -- [{trace_id, span_id, attributes}]
-    inputs         TEXT,
-    outputs        TEXT,
+    events         TEXT,                        -- [{{name, time_unix_nano, attributes}}]
+    links          TEXT,                        -- [{{trace_id, span_id, attributes}}]
+    inputs         TEXT,                        -- large ones in the form that payloads speaks of; span_view has all
+    outputs        TEXT,                        -- likewise
     checksum       INTEGER                      -- crc32 of span_id to outputs as an array of MessagePack; or NULL
 ) STRICT;
 CREATE UNIQUE INDEX spans_trace ON spans (trace, span_id);
@@ -160,6 +174,22 @@ CREATE INDEX spans_type ON spans (type, trace);
 CREATE INDEX spans_status ON spans (status, trace);
 CREATE INDEX spans_model ON spans (model, trace) WHERE model IS NOT NULL;
 CREATE INDEX spans_error ON spans (trace) WHERE error IS NOT NULL;
+
+-- Messages, documents and long texts of large inputs and outputs, each once. There stands instead an @ and a JSON
+-- array: of the text's pieces in order, texts as they are and numbers for payloads.id.
+CREATE TABLE payloads (
+    id   INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,                  -- BLAKE2b of the text's UTF-8, 16 bytes
+    text TEXT NOT NULL                          -- a JSON value, or several of a list with commas between them
+) STRICT;
+
+-- Which traces have a payload, or had it in a span that was open; a payload goes with the last of them.
+CREATE TABLE payload_traces (
+    payload INTEGER NOT NULL,                   -- payloads.id
+    trace   INTEGER NOT NULL,                   -- traces.id
+    PRIMARY KEY (payload, trace)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payload_traces_trace ON payload_traces (trace);
 
 -- Which traces have a span with this scalar attribute; only an index: spans.attributes has the truth.
 -- Objects are entered by dotted key ("usage.total"); booleans as 0 and 1, text by its first 200 characters.
@@ -192,7 +222,7 @@ CREATE TABLE assessments (
     source_id           TEXT NOT NULL,
     rationale           TEXT,
     metadata            TEXT,                   -- JSON object of strings
-    error               TEXT,                   -- JSON {error_code, error_message, stack_trace}
+    error               TEXT,                   -- JSON {{error_code, error_message, stack_trace}}
     create_time_ms      INTEGER NOT NULL,
     last_update_time_ms INTEGER NOT NULL,
     overrides           TEXT,                   -- assessment_id of the one it replaces
@@ -225,7 +255,10 @@ FROM traces t LEFT JOIN experiments e ON e.id = t.experiment LEFT JOIN resources
 CREATE VIEW span_view AS
 SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.type, s.status, s.status_message,
        s.start_time_ns, s.end_time_ns, (s.end_time_ns - s.start_time_ns) / 1e6 AS duration_ms,
-       s.error, s.model, s.inputs, s.outputs, s.attributes, s.events, s.links
+       s.error, s.model,
+       {whole("s.inputs")} AS inputs,
+       {whole("s.outputs")} AS outputs,
+       s.attributes, s.events, s.links
 FROM spans s JOIN traces t ON t.id = s.trace;
 
 CREATE VIEW assessment_view AS

@@ -18,8 +18,9 @@ import msgspec
 from tracestore.entities import AssessmentError, AssessmentSource, Span, TraceLocation
 from tracestore.entities.assessment import assessment_body, rfc3339
 from tracestore.entities.trace import COST_KEY, NAME_KEY, TOKEN_USAGE_KEY
-from tracestore.storage.record_rows import Cost, Usage, chunks
+from tracestore.storage.record_rows import Cost, Usage
 from tracestore.storage.schema import ID_BITS
+from tracestore.storage.statements import chunks
 from tracestore.storage.trace_rows import STATES, load_spans, resource_of
 
 

@@ -16,19 +16,18 @@ import msgspec
 
 from tracestore.entities import Span, Trace, TraceData, TraceInfo, TraceLocation, TraceState
 from tracestore.entities.trace import COST_KEY, NAME_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY
-from tracestore.storage import indexer
+from tracestore.storage import indexer, payloads
 from tracestore.storage.assessment_rows import assessment_of, assessments_by_trace
 from tracestore.storage.record_rows import (
     METADATA,
     TAGS,
     Cost,
     Usage,
-    chunks,
     indexed_attributes,
-    insert,
     key_of,
 )
-from tracestore.storage.schema import ID_BITS, SESSION_KEY, USER_KEY
+from tracestore.storage.schema import ID_BITS, SESSION_KEY, USER_KEY, whole
+from tracestore.storage.statements import chunks, insert
 
 
 def keys_up_to(
@@ -113,6 +112,7 @@ def delete_traces(connection: sqlite3.Connection, keys: Sequence[int]) -> int:
         wanted = (_json_array(chunk),)
         for table in ("tags", "metadata", "assessments"):
             connection.execute(f"DELETE FROM {table} WHERE {_AMONG.format('trace')}", wanted)
+        payloads.delete_traces(connection, *wanted)
         sql = f"DELETE FROM spans WHERE {_AMONG.format('trace')}"
         spans += connection.execute(sql, wanted).rowcount
         sql = f"DELETE FROM traces WHERE {_AMONG.format('id')}"
@@ -242,9 +242,10 @@ def resource_of(connection: sqlite3.Connection, key: int) -> dict[str, str]:
     return {SCHEMA_KEY: "3", **({} if row is None else _decode_texts(row[0]))}
 
 
-_SPANS_OF = """
+_SPANS_OF = f"""
     SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.type, s.status, s.status_message,
-           s.start_time_ns, s.end_time_ns, s.attributes, s.events, s.links, s.inputs, s.outputs
+           s.start_time_ns, s.end_time_ns, s.attributes, s.events, s.links,
+           {whole("s.inputs")}, {whole("s.outputs")}
     FROM json_each(?) AS wanted CROSS JOIN traces AS t ON t.id = wanted.value
          CROSS JOIN spans AS s ON s.trace = t.id
     ORDER BY s.trace, s.parent_id IS NOT NULL, s.start_time_ns, s.id"""

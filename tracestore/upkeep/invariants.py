@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tracestore.storage.schema import RESOURCE_KEYS, SESSION_KEY, USER_KEY
+from tracestore.storage.schema import (
+    PAYLOAD_MARK,
+    RESOURCE_KEYS,
+    SESSION_KEY,
+    SHARED_COLUMNS,
+    USER_KEY,
+)
 from tracestore.upkeep.findings import ERROR, LEFTOVER
 
 
@@ -24,6 +30,14 @@ def _texts(values: tuple[str, ...]) -> str:
 
 
 _STRAY = "SELECT '{table} of trace key ' || trace FROM {table} WHERE trace NOT IN (SELECT id FROM traces)"
+
+#: Where a span's large text is made of something that is not in the table.
+_REFERENCES = f"""
+    SELECT 'spans ' || s.id FROM spans AS s, json_each(
+        CASE WHEN json_valid(substr(s.{{column}}, 2)) THEN substr(s.{{column}}, 2) ELSE '[]' END) AS p
+    WHERE substr(s.{{column}}, 1, 1) = '{PAYLOAD_MARK}' AND p.type = 'integer'
+        AND NOT EXISTS (SELECT 1 FROM {{table}} AS x WHERE {{key}})"""
+
 _STATES = ("IN_PROGRESS", "OK", "ERROR", "STATE_UNSPECIFIED")
 
 INVARIANTS = (
@@ -36,6 +50,7 @@ INVARIANTS = (
             ("metadata", ERROR),
             # Of a span that was written while it was open, and with other attributes when it ended.
             ("span_attributes", LEFTOVER),
+            ("payload_traces", LEFTOVER),
         )
     ),
     Invariant(
@@ -58,6 +73,31 @@ INVARIANTS = (
         "resources of no trace",
         LEFTOVER,
         "SELECT 'resource ' || id FROM resources WHERE id NOT IN (SELECT resource FROM traces)",
+    ),
+    *(
+        Invariant(
+            f"spans.{column} that refer to a payload that is not there",
+            ERROR,
+            _REFERENCES.format(column=column, table="payloads", key="x.id = p.value"),
+        )
+        for column in SHARED_COLUMNS
+    ),
+    *(
+        Invariant(
+            f"spans.{column} that refer to a payload that does not know their trace",
+            ERROR,
+            _REFERENCES.format(
+                column=column,
+                table="payload_traces",
+                key="(x.payload, x.trace) = (p.value, s.trace)",
+            ),
+        )
+        for column in SHARED_COLUMNS
+    ),
+    Invariant(
+        "payloads of no trace",
+        LEFTOVER,
+        "SELECT 'payload ' || id FROM payloads WHERE id NOT IN (SELECT payload FROM payload_traces)",
     ),
     Invariant(
         "a session or user that is a tag, and not in metadata too",

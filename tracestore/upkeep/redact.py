@@ -17,19 +17,21 @@ import msgspec
 
 from tracestore.errors import InvalidArgumentError
 from tracestore.redaction import clean_json, clean_plain, redact_record
+from tracestore.storage import payloads
 from tracestore.storage.record_rows import (
-    CHECKED_COLUMNS,
     SPAN_FIELDS,
+    WHOLE_COLUMNS,
     checksum_of,
-    chunks,
     indexed_attributes,
 )
+from tracestore.storage.schema import SHARED_COLUMNS, whole
+from tracestore.storage.statements import chunks
 from tracestore.summary.preview import request_preview, response_preview
 
 #: Traces of one transaction.
 TRACES_PER_STEP = 20
 
-_COLUMNS = ", ".join(SPAN_FIELDS[1:])
+_COLUMNS = ", ".join(whole(name) if name in SHARED_COLUMNS else name for name in SPAN_FIELDS[1:])
 _CHANGED = ("status_message", "error", "attributes", "events", "links", "inputs", "outputs")
 
 
@@ -105,6 +107,8 @@ def _redact_trace(connection: sqlite3.Connection, key: int, rules: Rules) -> int
             _replace_span(connection, key, number, record, cleaned)
             if record[2] is None:
                 _replace_previews(connection, key, record, cleaned)
+    if changed:
+        payloads.forget_unused(connection, key)
     for table in ("tags", "metadata"):
         sql = f"SELECT key, value FROM {table} WHERE trace = ?"
         for name, value in connection.execute(sql, (key,)).fetchall():
@@ -142,9 +146,11 @@ def _replace_span(
     places = [SPAN_FIELDS.index(column) for column in _CHANGED]
     assignments = ", ".join(f"{column} = ?" for column in _CHANGED)
     stored, right = _checksums(connection, number)
-    connection.execute(
-        f"UPDATE spans SET {assignments} WHERE id = ?", (*(new[place] for place in places), number)
-    )
+    values = [
+        _stored(connection, key, column, new[place])
+        for column, place in zip(_CHANGED, places, strict=True)
+    ]
+    connection.execute(f"UPDATE spans SET {assignments} WHERE id = ?", (*values, number))
     if stored == right:  # a span that was damaged before stays one that shows
         right = _checksums(connection, number)[1]
         connection.execute("UPDATE spans SET checksum = ? WHERE id = ?", (right, number))
@@ -159,9 +165,15 @@ def _replace_span(
     )
 
 
+def _stored(connection: sqlite3.Connection, key: int, column: str, text: str | None) -> str | None:
+    if column in SHARED_COLUMNS and text is not None and payloads.is_large(text):
+        return payloads.stored(connection, [(key, text)])[0]
+    return text
+
+
 def _checksums(connection: sqlite3.Connection, number: int) -> tuple[int | None, int]:
     """Return the checksum that a span has, and the one that is right for what it holds."""
-    sql = f"SELECT checksum, {', '.join(CHECKED_COLUMNS)} FROM spans WHERE id = ?"
+    sql = f"SELECT checksum, {WHOLE_COLUMNS} FROM spans WHERE id = ?"
     stored, *values = connection.execute(sql, (number,)).fetchone()
     return stored, checksum_of(values)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from tracestore import ids
 from tracestore.errors import ForeignFileError, StoreError
-from tracestore.storage import record_rows, schema, trace_rows
+from tracestore.storage import payloads, record_rows, schema, trace_rows
 from tracestore.storage.connection import open_for_writing, transaction
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.upkeep.copies import index_all
@@ -41,6 +41,7 @@ _TABLES = (
     "traces",
     "tags",
     "metadata",
+    "payloads",
     "spans",
     "assessments",
 )
@@ -63,13 +64,18 @@ _TRACE_INDEXES = {
 }
 
 #: Indexes that tell which rows a table had: an entry ends in the row's key.
-_COUNTING_INDEXES = {"spans_trace": "spans", "sqlite_autoindex_assessments_1": "assessments"}
+_COUNTING_INDEXES = {
+    "spans_trace": "spans",
+    "sqlite_autoindex_assessments_1": "assessments",
+    "sqlite_autoindex_payloads_1": "payloads",
+}
 
 _JSON: dict[str, dict[str, Any]] = {
     "spans": SPAN_JSON,
     "assessments": ASSESSMENT_JSON,
     "resources": {"metadata": dict[str, str]},
     "state": {"value": Any},
+    "payloads": {"text": Any},
 }
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -77,6 +83,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "TEXT": (str,),
     "REAL": (int, float),
     "ANY": (int, float, str),
+    "BLOB": (bytes,),
 }
 
 
@@ -229,9 +236,9 @@ class _Rescue:
             if not isinstance(value, _TYPES[column.kind]):
                 return None
         for name, kind in _JSON.get(table, {}).items():
-            if found[name] is not None and not is_json(found[name], kind):
+            if found[name] is not None and not _is_stored(table, name, found[name], kind):
                 self._lost_values += 1
-                if table in ("resources", "state"):
+                if table in ("resources", "state", "payloads"):
                     return None
                 found[name] = None
         return found
@@ -278,7 +285,8 @@ class _Rescue:
     def _completed(self, key: int, known: dict[str, Any]) -> dict[str, Any]:
         """Return a trace's row: what indexes know, then what its root span says."""
         root = self._target.execute(
-            """SELECT name, status, (end_time_ns - start_time_ns) / 1000000, inputs, outputs FROM spans
+            f"""SELECT name, status, (end_time_ns - start_time_ns) / 1000000,
+                      {schema.whole("inputs")}, {schema.whole("outputs")} FROM spans
                WHERE trace = ? ORDER BY parent_id IS NOT NULL, start_time_ns LIMIT 1""",
             (key,),
         ).fetchone()
@@ -336,10 +344,18 @@ class _Rescue:
         )
         for table in ("tags", "metadata", "assessments", "spans", "span_attributes"):
             execute(f"DELETE FROM {table} WHERE trace NOT IN (SELECT id FROM traces)")
+        payloads.count_anew(self._target)
         execute(
             """INSERT OR IGNORE INTO metadata SELECT trace, key, value FROM tags WHERE key IN (?, ?)""",
             (schema.SESSION_KEY, schema.USER_KEY),
         )
+
+
+def _is_stored(table: str, name: str, text: Any, kind: Any) -> bool:
+    """Whether a column has JSON, or the form that stands for a large one, or a part of one."""
+    if table == "spans" and name in schema.SHARED_COLUMNS and text[:1] == schema.PAYLOAD_MARK:
+        return is_json(text[1:], list[str | int])
+    return is_json(f"[{text}]" if table == "payloads" else text, kind)
 
 
 def _roots(connection: sqlite3.Connection) -> dict[str, int]:

@@ -13,8 +13,13 @@ from typing import Any
 import msgspec
 
 from tracestore.readable import readable
-from tracestore.storage.record_rows import CHECKED_COLUMNS, checksum_of, indexed_attributes
-from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK
+from tracestore.storage.record_rows import (
+    CHECKED_COLUMNS,
+    WHOLE_COLUMNS,
+    checksum_of,
+    indexed_attributes,
+)
+from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK, whole
 from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.findings import DAMAGE, ERROR, Findings
 
@@ -28,7 +33,7 @@ _MOST_BLOCKS = 1_000
 CHANGED = "spans that are not as they were recorded"
 
 _COLUMNS = ("attributes", "events", "links", "inputs", "outputs")
-_SPAN = f"SELECT id, trace, checksum, {', '.join(CHECKED_COLUMNS)} FROM spans"
+_SPAN = f"SELECT id, trace, checksum, {WHOLE_COLUMNS} FROM spans"
 _NEXT = f"{_SPAN} WHERE id > ? ORDER BY id LIMIT {_STEP_SPANS}"
 
 _PARENT, _STATUS, _START, _END = (
@@ -214,8 +219,8 @@ def _check_structure(connection: sqlite3.Connection) -> None:
         copy.execute("INSERT INTO span_text (span_text) VALUES ('integrity-check')")
 
 
-_BLOCK = """
-SELECT id, name, inputs, outputs, attributes, events FROM spans WHERE id >= ? AND id < ?"""
+_BLOCK = f"""
+SELECT id, name, {whole("inputs")}, {whole("outputs")}, attributes, events FROM spans WHERE id >= ? AND id < ?"""
 _FIND = "SELECT 1 FROM span_text WHERE span_text MATCH ? AND rowid = ?"
 
 

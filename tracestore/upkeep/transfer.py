@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracestore.errors import StoreError
-from tracestore.storage import record_rows
-from tracestore.storage.schema import ID_BITS
+from tracestore.storage import payloads, record_rows
+from tracestore.storage.schema import ID_BITS, SHARED_COLUMNS
 
 Row = dict[str, Any]
 
@@ -68,6 +68,8 @@ def read(connection: sqlite3.Connection, keys: Sequence[int]) -> Bundle:
         table: _rows(connection, f"SELECT * FROM {table} WHERE trace {among}", wanted)
         for table in _OWNED
     }
+    for row in owned["spans"]:
+        row |= {name: payloads.whole_text(connection, row[name]) for name in SHARED_COLUMNS}
     for table in ("spans", "assessments"):
         owned[table].sort(key=lambda row: row["id"])
     return Bundle(
@@ -195,12 +197,14 @@ class _Target:
         return int(found.fetchone()[0])
 
     def _write_spans(self) -> None:
+        shared: set[int] = set()
         for wins in (True, False):
             rows = [
                 {**self._placed(row), "id": None}
                 for row in self._owned("spans", wins=wins)
                 if self._is_readable(row, SPAN_JSON)
             ]
+            shared |= self._share_texts(rows)
             if wins:
                 condition = "excluded.end_time_ns IS NOT NULL OR spans.end_time_ns IS NULL"
                 renewed = (
@@ -212,6 +216,23 @@ class _Target:
             self._connection.executemany(
                 "INSERT OR IGNORE INTO span_attributes VALUES (?, ?, ?)", list(_indexed(rows))
             )
+        for trace in shared:  # what of it belongs to spans that were not taken
+            payloads.forget_unused(self._connection, trace)
+
+    def _share_texts(self, rows: Sequence[Row]) -> set[int]:
+        """Put references in the place of large texts, and return the keys of the traces that have any."""
+        places = [
+            (row, column)
+            for row in rows
+            for column in SHARED_COLUMNS
+            if payloads.is_large(row[column])
+        ]
+        texts = [(row["trace"], row[column]) for row, column in places]
+        for (row, column), text in zip(
+            places, payloads.stored(self._connection, texts), strict=True
+        ):
+            row[column] = text
+        return {trace for trace, _ in texts}
 
     def _write_assessments(self) -> None:
         rows = (*self._owned("assessments", wins=True), *self._owned("assessments", wins=False))
