@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,14 @@ from tests.model_server import API_KEY
 from tracestore.entities import Trace
 from tracestore.store import Store
 
+#: Older Pythons get older releases, which trace nothing by themselves.
+needs_anthropic = pytest.mark.skipif(
+    importlib.util.find_spec("anthropic._tracing") is None, reason="anthropic is older than 2.11"
+)
+needs_fastapi = pytest.mark.skipif(
+    importlib.util.find_spec("fastapi.telemetry") is None, reason="FastAPI is older than 0.165"
+)
+
 
 def recorded(way: str, folder: pathlib.Path) -> list[Trace]:
     """Return what `python -m tests.client_tracing` records in a way, the oldest first."""
@@ -37,6 +46,7 @@ _BY_THE_CLIENT = tuple(
 )
 
 
+@needs_anthropic
 @pytest.mark.parametrize(
     ("way", "expected"),
     [
@@ -65,6 +75,7 @@ def test_a_call_is_one_span_with_its_content(
     assert API_KEY not in trace.to_json()
 
 
+@needs_anthropic
 @pytest.mark.parametrize("way", ["raw_stream", "raw_stream_in_application"])
 def test_tokens_that_the_client_alone_counted_are_kept(tmp_path: pathlib.Path, way: str) -> None:
     (trace,) = recorded(way, tmp_path)
@@ -75,12 +86,14 @@ def test_tokens_that_the_client_alone_counted_are_kept(tmp_path: pathlib.Path, w
     assert trace.info.token_usage == ANTHROPIC_TOKENS
 
 
+@needs_anthropic
 def test_everything_switched_on_includes_the_client(tmp_path: pathlib.Path) -> None:
     (trace,) = recorded("alone_by_all", tmp_path)
     assert len(calls_in([trace])) == len(ANTHROPIC)
     assert all(span.inputs["messages"] for span in calls_in([trace]))
 
 
+@needs_anthropic
 def test_the_application_keeps_its_provider_and_decides_about_content(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -91,18 +104,21 @@ def test_the_application_keeps_its_provider_and_decides_about_content(
         assert {(span.inputs, span.outputs) for span in calls} == {(None, None)}
 
 
+@needs_anthropic
 def test_off_holds_for_clients_that_exist(tmp_path: pathlib.Path) -> None:
     (trace,) = recorded("switched_off", tmp_path)
     (span,) = trace.data.spans
     assert span.inputs == {"messages": [{"role": "user", "content": "on"}]}
 
 
+@needs_anthropic
 def test_the_clients_own_stream_has_its_text(tmp_path: pathlib.Path) -> None:
     (trace,) = recorded("streams", tmp_path)
     (span,) = trace.data.spans
     assert problems(span, ANTHROPIC[0]._replace(said="stream", answer="STREAM")) == []
 
 
+@needs_fastapi
 def test_functions_are_below_the_request_that_fastapi_records(tmp_path: pathlib.Path) -> None:
     plain, asynchronous, failed = recorded("fastapi", tmp_path)
     for trace, name, functions in (
