@@ -119,7 +119,7 @@ def _take_lists(
 ) -> bool:
     """Add all traces, given as lists of their ids and of each column; False where one of them has several models."""
     ids, *cells = lists
-    place_of = {trace: place for place, trace in enumerate(ids)}
+    place_of = dict(zip(ids, range(len(ids)), strict=True))
     groups: list[tuple[str | None, list[int]]] = []
     try:
         for model, traces in by_model.items():
