@@ -237,15 +237,19 @@ class LiveTrace:
             return
         if span is not self.root and self.has_ended:
             self.changed()
-        if self.announced or not (self._must_defer() and self.writer.refuse(record)):
-            if not self.announced:
-                self.announce()
-            self.writer.put(record, waiting_bytes)
-        if span is self.root:
-            self._end_left_over()
-            self._end(span.end_time_ns)
-            if self.on_end is not None:
-                self.on_end(self)
+        try:
+            if self.announced or not (self._must_defer() and self.writer.refuse(record)):
+                if not self.announced:
+                    self.announce()
+                self.writer.put(record, waiting_bytes)
+            if span is self.root:
+                self._end_left_over()
+                self._end(span.end_time_ns)
+                if self.on_end is not None:
+                    self.on_end(self)
+        finally:
+            if span is self.root:  # also where Ctrl-C came in between: then `close` writes the end
+                self._end_ns = span.end_time_ns
         if self.has_ended and not self.open_spans:
             self.live.pop(self._key, None)
 
