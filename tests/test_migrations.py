@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import tracestore
+from tracestore.errors import StoreError
 from tracestore.store import Store
 
 _FOLDER = pathlib.Path(__file__).parent / "schemas"
@@ -49,6 +50,20 @@ def test_a_file_of_an_earlier_version_becomes_one_of_this_version(
         {"x": 1},
     )
     assert _schema_of(old) == _schema_of(new)
+
+
+def test_what_was_recorded_by_an_earlier_version_is_found_without_writing_first(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Somebody upgrades and looks at last week's traces; only read_only=True leaves the file as it is."""
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_SCHEMAS[0].read_text(encoding="utf-8"))
+    with Store(path, read_only=True) as store, pytest.raises(StoreError, match="open it once for"):
+        store.count_traces()
+
+    tracestore.set_tracking_uri(str(path))
+    assert len(tracestore.search_traces(return_type="list")) == 1
 
 
 def test_spans_of_an_earlier_version_have_no_checksum_and_new_ones_have(

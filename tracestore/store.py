@@ -54,7 +54,7 @@ from tracestore.storage import (
     trace_forms,
     trace_rows,
 )
-from tracestore.storage.connection import is_store
+from tracestore.storage.connection import is_current
 from tracestore.storage.database import Database, IdleWork
 from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
@@ -562,8 +562,8 @@ class Store:
         self._take_over()
         there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
         if not (self.read_only or there):
-            if not is_store(self.path):
-                self._write(lambda _connection: None)  # makes it, or waits for who is making it
+            if not is_current(self.path):
+                self._write(lambda _connection: None)  # makes or migrates it, or waits for who does
             self._made = True
         return self._database.reader()
 

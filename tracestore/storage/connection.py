@@ -140,10 +140,10 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def is_store(path: str) -> bool:
-    """Whether there is a store at `path`; StoreError where there is something else."""
+def is_current(path: str) -> bool:
+    """Whether there is a store of this version at `path`; StoreError where there is something else or a newer one."""
     with translated_errors(path):
-        return pathlib.Path(path).exists() and _checked_version(path) is not None
+        return pathlib.Path(path).exists() and _checked_version(path) == schema.VERSION
 
 
 def open_for_reading(path: str) -> sqlite3.Connection:
