@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import tracestore
+from tests.cli_program import run_json
 from tracestore.errors import StoreError
 from tracestore.store import Store
 
@@ -59,11 +60,19 @@ def test_what_was_recorded_by_an_earlier_version_is_found_without_writing_first(
     path = tmp_path / "old.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(_SCHEMAS[0].read_text(encoding="utf-8"))
-    with Store(path, read_only=True) as store, pytest.raises(StoreError, match="open it once for"):
+    with Store(path, read_only=True) as store, pytest.raises(StoreError, match="migrates it"):
         store.count_traces()
 
     tracestore.set_tracking_uri(str(path))
     assert len(tracestore.search_traces(return_type="list")) == 1
+
+
+def test_the_shell_reads_what_an_earlier_version_recorded(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_SCHEMAS[0].read_text(encoding="utf-8"))
+
+    assert len(run_json("search", "--db", str(path))["traces"]) == 1
 
 
 def test_spans_of_an_earlier_version_have_no_checksum_and_new_ones_have(

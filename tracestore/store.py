@@ -50,11 +50,12 @@ from tracestore.storage import (
     processes,
     record_rows,
     recovery,
+    schema,
     statements,
     trace_forms,
     trace_rows,
 )
-from tracestore.storage.connection import is_current
+from tracestore.storage.connection import version_of
 from tracestore.storage.database import Database, IdleWork
 from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
@@ -562,7 +563,7 @@ class Store:
         self._take_over()
         there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
         if not (self.read_only or there):
-            if not is_current(self.path):
+            if version_of(self.path) != schema.VERSION:
                 self._write(lambda _connection: None)  # makes or migrates it, or waits for who does
             self._made = True
         return self._database.reader()
@@ -1550,14 +1551,15 @@ def repair(
     return repair.repair(source, new_path, progress)
 
 
-def take_over(path: str) -> None:
-    """Have what killed processes left behind written into the store at `path`, before it is only read.
+def make_ready(path: str) -> None:
+    """Have the store at `path` migrated, and what killed processes left written, before it is only read.
 
-    Nothing where they left nothing, 10 µs, and where the file can't be written.
+    Nothing where neither is due, 0.1 ms, and where the file is no store or can't be written: reading says that.
     """
-    if recovery.left_behind(path):
-        with contextlib.suppress(StoreError), Store(path, recorder=False) as store:
-            store._take_over()  # noqa: SLF001 - of this module
+    with contextlib.suppress(StoreError):
+        if recovery.left_behind(path) or (version_of(path) or schema.VERSION) < schema.VERSION:
+            with Store(path, recorder=False) as store:
+                store.count_traces()
 
 
 def _stores_of(path: str) -> list[Store]:

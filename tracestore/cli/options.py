@@ -16,7 +16,7 @@ import click
 from tracestore import settings
 from tracestore.entities import Trace, ViewType
 from tracestore.errors import InvalidArgumentError, NotFoundError, StoreError
-from tracestore.store import Store, take_over
+from tracestore.store import Store, make_ready
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,7 +88,7 @@ def open_store(path: str, *, for_writing: bool = False) -> Store:
             "`tracestore demo` records some; in a program, `import tracestore as mlflow` and "
             "`@mlflow.trace` do.\nAnother file is named by --db or TRACESTORE_DB."
         )
-    take_over(path)
+    make_ready(path)
     return Store(path, read_only=not for_writing)
 
 

@@ -140,10 +140,10 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def is_current(path: str) -> bool:
-    """Whether there is a store of this version at `path`; StoreError where there is something else or a newer one."""
+def version_of(path: str) -> int | None:
+    """Return the schema version of the store at `path`, None where there is none; StoreError as `open_for_writing`."""
     with translated_errors(path):
-        return pathlib.Path(path).exists() and _checked_version(path) == schema.VERSION
+        return _checked_version(path) if pathlib.Path(path).exists() else None
 
 
 def open_for_reading(path: str) -> sqlite3.Connection:
@@ -164,7 +164,7 @@ def open_for_reading(path: str) -> sqlite3.Connection:
         if version < schema.VERSION:
             raise StoreError(
                 f"{path} has schema version {version}, this tracestore reads {schema.VERSION}; "
-                "open it once for writing, which migrates it"
+                "opening it without read_only=True, or any command of the shell, migrates it"
             )
         writable = os.access(path, os.W_OK) and os.access(pathlib.Path(path).parent, os.W_OK)
         connection = _connect(path, "rw") if writable else _connect_at_rest(path)
