@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import random
 import re
 import sqlite3
@@ -13,6 +14,7 @@ from tests import filter_store
 from tests.test_search_pages import STORED, random_span, trace
 from tracestore import filters, search
 from tracestore.search import Query
+from tracestore.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +240,18 @@ def test_explain_shows_statement_values_and_plan(connection: sqlite3.Connection)
     assert "values: ['k', 'a'," in explained
     assert "SQLite's plan:" in explained
     assert filters.parse("tags.k = 'a'") is not None
+
+
+@pytest.mark.parametrize(
+    "driver", ["error = ''", "tags.a = ''", "span.name = ''", "status = 'OK'", "feedback.a = 1"]
+)
+@pytest.mark.parametrize("field", ["trace_id", "status", "experiment_id", "span.name", "timestamp"])
+def test_what_is_never_absent_may_be_asked_for_beside_any_index(
+    tmp_path: pathlib.Path, driver: str, field: str
+) -> None:
+    """SQLite takes IS NULL of such a column as false, moves that into the index's SELECT, and found no plan."""
+    filter_string = f"{driver} AND {field} IS NULL"
+    with Store(tmp_path / "traces.db") as store:
+        store.create_experiment("any")
+        assert store.count_traces(filter_string) == len(store.search_traces(filter_string)) == 0
+        assert store.metrics("count", filter_string).tuples() == [(0,)]

@@ -146,7 +146,9 @@ class Selection:
         """Return the same, with rows found as said: "INDEXED BY traces_figures" where that index has all of it."""
         if self._ids is None:
             return Fragment(f"traces AS t {how}")
-        return build(f"({{}}) AS d CROSS JOIN traces AS t {how} ON t.id = d.trace", self._ids)
+        return build(
+            f"({{}}\nLIMIT -1) AS d CROSS JOIN traces AS t {how} ON t.id = d.trace", self._ids
+        )
 
     @property
     def is_of_all_time(self) -> bool:
@@ -565,7 +567,7 @@ def _count(made: plan.Plan, checks: list[Fragment]) -> Fragment:
         where = sql.join("AND", checks)
         return build("WITH t (id) AS (\n{}\n)\nSELECT count(*) FROM t WHERE {}", ids, where)
     return build(
-        "SELECT count(*) FROM ({}) AS d CROSS JOIN traces AS t ON t.id = d.trace WHERE {}",
+        "SELECT count(*) FROM ({}\nLIMIT -1) AS d CROSS JOIN traces AS t ON t.id = d.trace WHERE {}",
         ids,
         sql.join("AND", checks),
     )
