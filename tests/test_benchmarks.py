@@ -210,7 +210,8 @@ def test_more_instructions_than_there_is_room_for_are_a_problem() -> None:
 @pytest.mark.slow
 def test_instructions_are_counted_the_same_twice() -> None:
     first, second = (instructions._counted() for _ in range(2))
-    assert first == pytest.approx(second, rel=0.01)
+    # where a trace meets the end of a spool file, and the order of hashed ids, differ between runs
+    assert first == pytest.approx(second, rel=0.03)
 
 
 def test_growth_is_of_what_was_found_as_often(tmp_path: pathlib.Path) -> None:
