@@ -1558,8 +1558,8 @@ def make_ready(path: str) -> None:
     """
     with contextlib.suppress(StoreError):
         if recovery.left_behind(path) or (version_of(path) or schema.VERSION) < schema.VERSION:
-            with Store(path, recorder=False) as store:
-                store.count_traces()
+            with Store(path, recorder=False) as store, store.reading():
+                pass
 
 
 def _stores_of(path: str) -> list[Store]:

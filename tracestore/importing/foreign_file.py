@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import re
@@ -45,6 +46,17 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
     """Return the names of the tables; views are none, for a planted one may compute without end."""
     sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
     return {row[0] for row in connection.execute(sql)}
+
+
+def has_tables(path: str, beginning: bytes, names: set[str]) -> bool:
+    """Whether the file at `path`, which begins like that, is one of SQLite with tables of these names."""
+    if not beginning.startswith(b"SQLite format 3\0"):
+        return False
+    with contextlib.closing(connect(path)) as connection:
+        try:
+            return names <= tables_of(connection)
+        except sqlite3.DatabaseError:  # another program's schema may not be readable in safe mode
+            return False
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:

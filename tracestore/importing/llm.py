@@ -10,7 +10,6 @@ Source: https://github.com/simonw/llm/blob/main/llm/migrations.py
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ import msgspec
 from tracestore.entities.span import INPUTS_KEY, OUTPUTS_KEY
 from tracestore.errors import ForeignFileError
 from tracestore.importing.batch import Batch
-from tracestore.importing.foreign_file import columns_of, connect, nanoseconds, opened, tables_of
+from tracestore.importing.foreign_file import columns_of, has_tables, nanoseconds, opened, tables_of
 from tracestore.otlp.gathering import Gathering
 from tracestore.otlp.incoming import TRACE_KEY, ForeignSpan, Understood, understand
 from tracestore.runtime import runtime
@@ -60,13 +59,7 @@ _OWN = {
 
 def recognises(path: str, beginning: bytes) -> bool:
     """Whether the file at `path` is a log of `llm`."""
-    if not beginning.startswith(b"SQLite format 3\0"):
-        return False
-    with contextlib.closing(connect(path)) as connection:
-        try:
-            return {"_llm_migrations", "responses"} <= tables_of(connection)
-        except sqlite3.DatabaseError:  # another program's schema may not be readable in safe mode
-            return False
+    return has_tables(path, beginning, {"_llm_migrations", "responses"})
 
 
 def open_source(path: str) -> LlmFile:

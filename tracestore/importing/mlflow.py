@@ -35,7 +35,7 @@ from tracestore.entities import (
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY
 from tracestore.errors import ForeignFileError, InvalidArgumentError
 from tracestore.importing.batch import Batch
-from tracestore.importing.foreign_file import columns_of, connect, opened, tables_of
+from tracestore.importing.foreign_file import columns_of, has_tables, opened, tables_of
 from tracestore.importing.mlflow_spans import span_record
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
@@ -94,13 +94,7 @@ _STATES = {state.value for state in TraceState}
 
 def recognises(path: str, beginning: bytes) -> bool:
     """Whether the file at `path` is MLflow's."""
-    if not beginning.startswith(b"SQLite format 3\0"):
-        return False
-    with contextlib.closing(connect(path)) as connection:
-        try:
-            return {"alembic_version", "trace_info"} <= tables_of(connection)
-        except sqlite3.DatabaseError:  # another program's schema may not be readable in safe mode
-            return False
+    return has_tables(path, beginning, {"alembic_version", "trace_info"})
 
 
 def open_source(path: str) -> MlflowFile:

@@ -59,9 +59,9 @@ def _publish(partial: str, path: str) -> None:
         _refuse_taken(path)
         try:
             os.link(partial, path, follow_symlinks=False)
-        except (NotImplementedError, OSError) as error:
-            if isinstance(error, FileExistsError):
-                raise AlreadyExistsError(f"{path} is there already; name a new file") from error
+        except FileExistsError as error:
+            raise AlreadyExistsError(f"{path} is there already; name a new file") from error
+        except (NotImplementedError, OSError):
             pathlib.Path(partial).rename(path)  # a file system without hard links
         if os.name != "nt":
             _synchronise(str(pathlib.Path(path).parent))
