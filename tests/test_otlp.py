@@ -92,6 +92,13 @@ def test_what_json_has_no_form_for_is_kept(text: str) -> None:
         assert plain(from_protobuf(to_protobuf(any_value(value), "AnyValue"), "AnyValue")) == value
 
 
+@pytest.mark.parametrize("text", ["-_8=", "+/8=", "-_8", "+/8"])
+def test_bytes_come_in_either_alphabet_with_or_without_padding(text: str) -> None:
+    value = {"resource": {"attributes": [{"key": "k", "value": {"bytesValue": text}}]}}
+    [resource_spans] = from_json(json.dumps({"resourceSpans": [value]}))["resourceSpans"]
+    assert plain(resource_spans["resource"]["attributes"][0]["value"]) == {"otel.bytes": "+/8="}
+
+
 @hypothesis.given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for read in (from_protobuf, from_json):
@@ -112,11 +119,47 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         b"[" * 100_000,
         b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"zz"}]}]}]}',
         b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"-1"}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":1e999}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":1.5}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":-100}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"status":{"code":-7}}]}]}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"status":{"code":"STATUS_CODE_X"}}]}]}]}',
     ],
 )
 def test_hostile_messages_are_refused(data: bytes) -> None:
     with pytest.raises(StoreError):
         (from_json if data[:1] in b"{[" else from_protobuf)(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f" + b"\x12" * 99, "in parts"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "size is too long"),
+        (b"\x0a\xe0\x07" + b"\x12\x00" * 99, "it is not whole"),
+        (b"\x0a\x02\x12\x00\x12\x00", "byte 4"),
+        (b"\x0a\x14" + b"\x12\x00" * 10, "more than 5 values"),
+        (b"\x00\x00\x03\xe8\x0a\x02\x12\x00", "it is not whole"),
+        (b'{"resourceSpans":[{},{},{},{},{},{}]}', "more than 5 values"),
+        (b'{"resourceSpans":[' + b" " * 2_000 + b"]}", "in parts"),
+        (b'{"resourceSpans":[\n' + b" \n" * 900 + b"]}", "in parts"),
+        (b'{"resourceSpans":[]}\n{"resourceSpans":', "line 2"),
+    ],
+)
+def test_hostile_files_are_refused_before_they_fill_the_memory(
+    recording: Store,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    said: str,
+) -> None:
+    monkeypatch.setattr("tracestore.importing.otlp.MAX_MESSAGE_BYTES", 1_000)
+    for name, value in {"MAX_MESSAGES": 5, "_TOO_MANY": "more than 5 values"}.items():
+        monkeypatch.setattr(f"tracestore.otlp.messages.{name}", value)
+    path = tmp_path / "hostile.otlp"
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=said):
+        import_into(recording, str(path), "otlp")
 
 
 # ------------------------------------------------------------------------------------------ files
@@ -129,7 +172,7 @@ def canonical(found: Trace) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("form", ["lines", "protobuf", "document"])
+@pytest.mark.parametrize("form", ["lines", "protobuf", "sized protobuf", "document"])
 def test_files_go_there_and_back_without_loss(
     recording: Store, tmp_path: pathlib.Path, form: str
 ) -> None:
@@ -141,6 +184,9 @@ def test_files_go_there_and_back_without_loss(
         path.write_bytes(b"\n".join(lines(iter(traces))) + b"\n")
     elif form == "protobuf":
         path.write_bytes(to_protobuf(traces_data(traces)))
+    elif form == "sized protobuf":  # as the collector's file exporter writes it
+        parts = [to_protobuf(traces_data([found])) for found in traces]
+        path.write_bytes(b"".join(len(part).to_bytes(4, "big") + part for part in parts))
     else:
         path.write_text(json.dumps(json.loads(to_json(traces_data(traces))), indent=1))
     with Store(tmp_path / "other.db") as other:
@@ -155,7 +201,10 @@ def test_files_go_there_and_back_without_loss(
     )
 
 
-def test_a_trace_that_is_spread_over_lines_is_one(recording: Store, tmp_path: pathlib.Path) -> None:
+def test_a_trace_that_is_spread_over_lines_is_one(
+    recording: Store, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracestore.importing.otlp.SPANS_PER_BATCH", 1)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
 
     def line(span_id: str, parent: str, **more: Any) -> str:
@@ -181,6 +230,7 @@ def test_a_trace_that_is_spread_over_lines_is_one(recording: Store, tmp_path: pa
     )
     imported = import_into(recording, str(path))
     assert imported.skipped == {"spans without valid ids or times": 1}
+    assert (imported.seen, imported.traces, imported.spans) == (1, 1, 3)
     (found,) = recording.search_traces()
     assert found.trace_id == f"tr-{trace_id}"
     assert (found.info.name, found.info.state, found.info.execution_duration) == (

@@ -25,6 +25,7 @@ class Batch(NamedTuple):
         assessments: Each with its value as JSON text, None where it has none.
         experiments: Those that the traces name; made where there is none of that name.
         skipped: What was left out: how often, by reason.
+        rewritten: How many of `traces` an earlier part had already: they are spread over the file.
     """
 
     seen: int
@@ -34,6 +35,7 @@ class Batch(NamedTuple):
     assessments: Sequence[tuple[Feedback | Expectation, str | None]] = ()
     experiments: Sequence[Experiment] = ()
     skipped: Mapping[str, int] = {}
+    rewritten: int = 0
 
 
 class Written(NamedTuple):
@@ -70,7 +72,7 @@ class Imported(NamedTuple):
         """Return the sum of this and one batch."""
         return self._replace(
             seen=self.seen + batch.seen,
-            traces=self.traces + len(batch.traces),
+            traces=self.traces + len(batch.traces) - batch.rewritten,
             spans=self.spans + written.spans,
             assessments=self.assessments + written.assessments,
             present=self.present + batch.present,

@@ -35,7 +35,7 @@ class GatheredTrace:
     def add(self, span: Understood) -> None:
         """Take note of a span; what matters of it is kept, its payload is not, unless it is the root's."""
         kept = span if span.is_root or not self._spans else span._replace(inputs=None, outputs=None)
-        self._spans[span.span_id] = kept._replace(record=())
+        self._spans[span.span_id] = kept._replace(record=(), resource=None)
         if span.trace.get("metadata"):
             self._metadata.update(_texts(span.trace["metadata"]))
         if span.resource is not None:

@@ -99,8 +99,9 @@ class Understood(NamedTuple):
 def understand(span: ForeignSpan) -> Understood:
     """Return a span as a row of the store, with what its attributes mean."""
     attributes = {clean_text(key): _value(key, value) for key, value in span.attributes.items()}
-    for key in attributes.pop(ADDED_KEY, None) or ():
-        attributes.pop(key, None)
+    added = attributes.pop(ADDED_KEY, None)
+    for key in added if isinstance(added, list) else ():
+        attributes.pop(str(key), None)
     trace = attributes.pop(TRACE_KEY, None)
     trace = trace if isinstance(trace, Mapping) else {}
     attributes.pop(TRACE_ID_KEY, None)

@@ -9,21 +9,21 @@ and https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
 from tracestore.errors import StoreError
 
-#: Levels of values within values that are read.
-MAX_DEPTH = 100
+#: Levels of values within values that are read, and messages within one: an empty one is 2 bytes of a file
+#: and 300 of memory.
+MAX_DEPTH, MAX_MESSAGES = 100, 5_000_000
 
-#: Spans of one message at most; more is refused as hostile.
+#: Bytes of an integer at most.
 _VARINT_BYTES = 10
 
 
@@ -112,6 +112,7 @@ _BY_NAME = {
     for message, fields in MESSAGES.items()
 }
 _VARINTS = frozenset({"uint32", "int64", "enum", "bool"})
+_TOO_MANY = f"more than {MAX_MESSAGES:,} values in one message; split it, one message a line"
 _WIRE_TYPES = {"fixed64": 1, "double": 1, "fixed32": 5} | dict.fromkeys(_VARINTS, 0)
 
 # ------------------------------------------------------------------------------------------ protobuf
@@ -178,21 +179,35 @@ def from_protobuf(data: bytes, kind: str = "TracesData") -> dict[str, Any]:
         raise StoreError(f"this is no OTLP protobuf: {error}") from error
 
 
+def read_size(file: BinaryIO) -> int:
+    """Read the size that stands before a message in a file; StoreError where there is none."""
+    data = b""
+    while len(data) < _VARINT_BYTES and (byte := file.read(1)):
+        data += byte
+        if byte < b"\x80":
+            return _Reader(data).varint()
+    raise StoreError("this is no OTLP protobuf: a size is too long or not whole")
+
+
 class _Reader:
     """Reads protobuf. Raises IndexError, ValueError or struct.error on what is none."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+        self._messages = 0
 
     def message(self, start: int, end: int, kind: str, depth: int) -> dict[str, Any]:
         if depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} levels")
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise ValueError(_TOO_MANY)
         fields = MESSAGES[kind]
         found: dict[str, Any] = {}
         self._at = start
         while self._at < end:
-            tag = self._varint()
+            tag = self.varint()
             field = fields.get(tag >> 3)
             wire_type = tag & 7
             if field is None or wire_type != _WIRE_TYPES.get(field.kind, 2):
@@ -210,13 +225,13 @@ class _Reader:
     def _value(self, field: Field, end: int, depth: int) -> Any:
         wire_type = _WIRE_TYPES.get(field.kind, 2)
         if wire_type == 0:
-            return _varint_value(field.kind, self._varint())
+            return _varint_value(field.kind, self.varint())
         if wire_type in (1, 5):
             size = 8 if wire_type == 1 else 4
             code = "<d" if field.kind == "double" else ("<Q" if size == 8 else "<I")
             (value,) = struct.unpack(code, self._take(size, end))
             return value
-        length = self._varint()
+        length = self.varint()
         if field.kind in MESSAGES:
             start = self._at
             if start + length > end:
@@ -230,7 +245,7 @@ class _Reader:
             raise ValueError("a value is longer than its message")
         return self._data[start : self._at]
 
-    def _varint(self) -> int:
+    def varint(self) -> int:
         value = 0
         for shift in range(0, 7 * _VARINT_BYTES, 7):
             byte = self._data[self._at]
@@ -242,11 +257,11 @@ class _Reader:
 
     def _skip(self, wire_type: int, end: int) -> None:
         if wire_type == 0:
-            self._varint()
+            self.varint()
         elif wire_type in (1, 5):
             self._take(8 if wire_type == 1 else 4, end)
         elif wire_type == 2:
-            self._take(self._varint(), end)
+            self._take(self.varint(), end)
         else:
             raise ValueError(f"wire type {wire_type}")
 
@@ -310,6 +325,9 @@ def from_json(data: bytes | str) -> dict[str, Any]:
 
 
 def _decoded(data: bytes | str) -> Any:
+    count = data.count("{") if isinstance(data, str) else data.count(b"{")
+    if count > MAX_MESSAGES:
+        raise ValueError(_TOO_MANY)
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError:
@@ -358,6 +376,8 @@ def _read_value(kind: str, value: Any, depth: int) -> Any:
 
 
 def _integer(kind: str, value: Any) -> int:
+    if isinstance(value, float) and not value.is_integer():  # also NaN and the infinities
+        raise ValueError(f"{value!r} is no integer")
     number = int(value)
     low, high = (
         (-(2**63), 2**63) if kind == "int64" else (0, 2 ** (64 if kind == "fixed64" else 32))
@@ -371,14 +391,19 @@ def _id(value: Any) -> str:
     text = str(value)
     if len(text) in (0, 16, 32):
         return bytes.fromhex(text).hex()
-    return base64.b64decode(text, validate=True).hex()
+    data = _bytes(text)
+    if len(data) not in (8, 16):
+        raise ValueError(f"{text!r:.50} is no id")
+    return data.hex()
 
 
 def _bytes(value: Any) -> bytes:
-    try:
-        return base64.b64decode(str(value), validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
+    """Read base64 in either alphabet, with or without padding, as protobuf's JSON has it."""
+    text = str(value).rstrip("=").translate(_STANDARD)
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+
+
+_STANDARD = str.maketrans("-_", "+/")
 
 
 #: Enumerations of a span by name, and the numbers that OTLP has for them.
@@ -386,12 +411,15 @@ SPAN_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUM
 STATUS_CODES = ("UNSET", "OK", "ERROR")
 
 
+_ENUMS = {
+    f"{prefix}_{name}": number
+    for prefix, names in (("SPAN_KIND", SPAN_KINDS), ("STATUS_CODE", STATUS_CODES))
+    for number, name in enumerate(names)
+}
+
+
 def _enum(value: Any) -> int:
-    if isinstance(value, str):
-        for prefix, names in (("SPAN_KIND_", SPAN_KINDS), ("STATUS_CODE_", STATUS_CODES)):
-            if value.startswith(prefix):
-                return names.index(value.removeprefix(prefix))
-    return int(value)
+    return _ENUMS[value] if value in _ENUMS else _integer("uint32", value)
 
 
 def _boolean(value: Any) -> bool:
