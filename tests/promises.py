@@ -49,6 +49,7 @@ PROMISES = (
             "test_process.py::test_executors_and_workers_that_leave_by_os_exit_lose_nothing",
             "test_process.py::test_a_prefork_server_records_in_its_master_and_its_workers",
             "test_process.py::test_a_fork_by_c_code_that_runs_no_hooks_harms_nobody",
+            "test_process.py::test_a_search_in_another_thread_while_a_process_forks_costs_the_child_nothing",
         ),
     ),
     Promise(

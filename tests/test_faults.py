@@ -16,6 +16,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -24,8 +25,9 @@ import pytest
 
 import tracestore
 from tracestore.errors import StoreError
+from tracestore.runtime import runtime
 from tracestore.storage import connection as connections
-from tracestore.storage import database, filesystem
+from tracestore.storage import database, filesystem, schema
 from tracestore.store import Store
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and preloading are Linux's")
@@ -400,6 +402,89 @@ def test_a_folder_that_may_not_be_written_is_read_and_recording_says_so(
     assert done.stdout == "['any', 'Default']\n", done.stderr
     assert "Permission denied" in done.stderr
     assert [file.name for file in folder.iterdir()] == ["traces.db"]
+
+
+#: Makes a file, leaves it, and makes the next one.
+MAKER = """
+import sys, tracestore
+from tracestore.runtime import runtime
+for number in range(int(sys.argv[2])):
+    tracestore.set_tracking_uri(f"{sys.argv[1]}/{number}.db")
+    with tracestore.start_span("t"):
+        pass
+    runtime.reset()
+"""
+
+
+def test_a_file_that_is_being_made_is_no_other_programs(tmp_path: pathlib.Path) -> None:
+    """Whoever looks while another process makes the file finds it empty or made, never half."""
+    files = 15
+    with subprocess.Popen([sys.executable, "-c", MAKER, str(tmp_path), str(files)]) as maker:
+        number = looks = 0
+        while number < files:
+            path = str(tmp_path / f"{number}.db")
+            assert connections.version_of(path) in (None, schema.VERSION)
+            looks += 1
+            number += pathlib.Path(path).exists() and not pathlib.Path(path + "-spool").exists()
+        assert maker.wait(20) == 0
+    assert looks > files
+
+
+#: Becomes another user, and answers each line with how many traces it finds.
+READER = """
+import os, sys
+from tracestore import Store
+with Store(":memory:") as store:
+    store.count_traces()  # Python itself may be in a folder that only root reads
+os.setgid(65534)
+os.setuid(65534)
+store = Store(sys.argv[1], read_only=True)
+for _ in sys.stdin:
+    print(store.count_traces(), flush=True)
+"""
+
+
+@linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_only_read_sees_what_is_recorded_later() -> None:
+    """Without a right to write there are no locks: the file is read as it lies, but anew each time."""
+    folder = pathlib.Path(tempfile.mkdtemp())  # pytest's own are for their owner only
+    folder.chmod(0o755)
+    path = folder / "traces.db"
+
+    def record(count: int) -> None:
+        tracestore.set_tracking_uri(str(path))
+        for _ in range(count):
+            with tracestore.start_span("t"):
+                pass
+        tracestore.flush()
+
+    def ask() -> int:
+        reader.stdin.write("\n")  # type: ignore[union-attr]  # piped
+        reader.stdin.flush()  # type: ignore[union-attr]
+        return int(reader.stdout.readline())  # type: ignore[union-attr]
+
+    record(3)
+    runtime.reset()
+    path.chmod(0o644)
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        counts = [ask()]
+        record(3)
+        counts.append(ask())  # the file is open
+        runtime.reset()
+        counts.append(ask())  # and closed
+        record(3)
+        runtime.reset()
+        counts.append(ask())
+        reader.stdin.close()  # type: ignore[union-attr]
+
+    shutil.rmtree(folder)
+    assert counts == [3, 6, 6, 9]
 
 
 def test_a_reader_that_holds_an_old_snapshot_costs_wal_only_while_it_does(

@@ -216,6 +216,56 @@ def test_parent_and_children_of_a_fork_lose_and_double_nothing(tmp_path: pathlib
 
 
 @needs_fork
+@pytest.mark.parametrize(("search_s", "more"), [(0.5, 4_000), (4.0, 0)], ids=["short", "long"])
+def test_a_search_in_another_thread_while_a_process_forks_costs_the_child_nothing(
+    tmp_path: pathlib.Path, search_s: float, more: int
+) -> None:
+    """A child that inherits a reading connection has no locks on the file, and what it commits can vanish.
+
+    So the fork waits for the search; where that takes too long, the child leaves the file alone.
+    """
+    _run_workers(
+        tmp_path,
+        f"""
+        import logging, warnings
+        from tracestore.runtime import runtime
+        warnings.simplefilter("ignore", DeprecationWarning)  # the searching thread of this test, not ours
+        record(50, "parent")
+        store, searching, stop = runtime.store, threading.Event(), threading.Event()
+        def search():
+            while not stop.is_set():
+                with store.reading() as connection:
+                    connection.execute("SELECT count(*) FROM traces").fetchone()
+                    searching.set()
+                    time.sleep({search_s})
+        thread = threading.Thread(target=search)
+        thread.start()
+        assert searching.wait(20)
+        started = time.monotonic()
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            if not {more}:
+                logging.disable()  # it says that it may not write
+            record(20, "child")
+            tracestore.flush(20)
+            os.read(read_end, 1)  # until the parent, as the last one to have it open, has closed the file
+            record({more}, "child")  # more than the spool holds, and acknowledged
+            tracestore.flush(20)
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert time.monotonic() - started < 5
+        stop.set()
+        thread.join()
+        store.close()
+        os.write(write_end, b".")
+        os.waitpid(pid, 0)
+        """,
+    )
+
+    assert stored(tmp_path) == {"parent": 50, "child": 20 + more}
+
+
+@needs_fork
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the warning is of Python 3.12")
 def test_forking_warns_of_no_thread_of_ours(tmp_path: pathlib.Path) -> None:
     """Python 3.12 and later warn where a process with threads forks; the writer is stopped before."""

@@ -177,7 +177,6 @@ class Store:
         self.writer.recorder = self._database.recorder
         self._looked_at = 0.0
         self._said_left_behind = False
-        self._paused = False
         if self._database.recorder is not None:
             self._database.recorder.on_foreign_process = self.start_anew
         self._made = False
@@ -566,7 +565,7 @@ class Store:
             if version_of(self.path) != schema.VERSION:
                 self._write(lambda _connection: None)  # makes or migrates it, or waits for who does
             self._made = True
-        return self._database.reader()
+        return self._database.readers.lend()
 
     def _take_over(self) -> None:
         """Have the writer take over what processes that died have left, if there is any; looks once a second."""
@@ -1364,29 +1363,28 @@ class Store:
             trace.announce_open()
         done = self.writer.close(timeout_s)
         self._database.leave_spool()
-        self._database.close_readers()
+        self._database.readers.close()
         if self._process_of_memory is not None:
             memory.remove(self.path, self._process_of_memory)
         return done
 
     def pause(self) -> None:
         """Before a fork: have nothing open and no thread running."""
-        self._paused = self.writer.pause(2.0)
-        self._database.close_readers()
+        self.writer.pause(2.0)
+        self._database.readers.shut(2.0)
 
     def resume(self) -> None:
         """After a fork, in the parent."""
-        self._paused = False
+        self._database.readers.open()
         self.writer.resume()
 
     def start_anew(self) -> None:
         """After a fork, in the child: what the parent had queued is the parent's.
 
-        Where the parent's connections were open, because a write hung or C code forked, the child never opens the
-        file: what it records waits in its spool for another process.
+        Where the parent's connections were open, because a write hung, a search took too long or C code forked, the
+        child never writes to the file: what it records waits in its spool for another process.
         """
-        self._database.forget(inherited=not self._paused)
-        self._paused = False  # the next fork may be one by C code
+        self._database.forget()
         self.writer.reset()
         self.live.clear()  # what the parent has open, the parent ends
 

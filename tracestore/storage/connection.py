@@ -59,6 +59,27 @@ WAL_BYTES = 32 * 1024 * 1024
 CHECKPOINT_WAIT_S, CHECKPOINT_PAUSE_S = 0.2, 1.0
 
 
+class Connection(sqlite3.Connection):
+    """A connection to a store's file.
+
+    Attributes:
+        at_rest: How the file stood when it was connected without locks, because nobody else had it open; None: with
+            locks.
+    """
+
+    at_rest: tuple[str, int, int] | None = None
+
+    def is_up_to_date(self) -> bool:
+        """Whether what it has read is of one moment: without locks, nobody may have written meanwhile."""
+        return self.at_rest is None or self.at_rest == _stamp(self.at_rest[0])
+
+
+def _stamp(path: str) -> tuple[str, int, int]:
+    """Return what a write changes: the time of the last one, and the size."""
+    found = os.stat(path)  # noqa: PTH116 - a path as text
+    return path, found.st_mtime_ns, found.st_size
+
+
 def open_for_writing(path: str) -> sqlite3.Connection:
     """Return the writing connection to the store at `path`, which is made or brought up to date first.
 
@@ -146,11 +167,11 @@ def version_of(path: str) -> int | None:
         return _checked_version(path) if pathlib.Path(path).exists() else None
 
 
-def open_for_reading(path: str) -> sqlite3.Connection:
+def open_for_reading(path: str) -> Connection:
     """Return a connection that can't change what the store holds.
 
     Where the directory may be written to, SQLite still makes and removes the side files that readers of a WAL
-    share; where it may not, the file is read as it is.
+    share; where it may not, the file is read as it is, see `Connection.at_rest`.
 
     Raises:
         StoreError: There is no such file, or see `open_for_writing`.
@@ -173,22 +194,27 @@ def open_for_reading(path: str) -> sqlite3.Connection:
         return connection
 
 
-def _connect_at_rest(path: str) -> sqlite3.Connection:
+def _connect_at_rest(path: str) -> Connection:
     """Connect without a trace: no locks and no side files where nobody else has the file open.
 
     SQLite's side files are there while somebody has. Beside a WAL the file is never read alone: what the WAL
     holds would be overlooked.
     """
+    at_rest = _stamp(path)  # before the look: who writes after it has changed this
     side_files = (pathlib.Path(path + suffix) for suffix in ("-wal", "-journal"))
-    return _connect(path, "ro", immutable=not any(file.exists() for file in side_files))
+    is_alone = not any(file.exists() for file in side_files)
+    connection = _connect(path, "ro", immutable=is_alone)
+    connection.at_rest = at_rest if is_alone else None
+    return connection
 
 
-def _connect(path: str, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
+def _connect(path: str, mode: str, *, immutable: bool = False) -> Connection:
     quoted = urllib.parse.quote(os.path.abspath(path))  # noqa: PTH100 - no symlinks resolved
     uri = f"file:{quoted}?mode={mode}{'&immutable=1' if immutable else ''}"
     connection = sqlite3.connect(
         uri,
         uri=True,
+        factory=Connection,
         isolation_level=None,  # transactions are begun and ended by name
         timeout=BUSY_TIMEOUT_S,
         check_same_thread=False,  # the pool hands a connection from thread to thread, one at a time
@@ -279,17 +305,30 @@ def _roll_back(path: str) -> None:
 
 
 def _version_at_rest(path: str) -> int | None:
-    with contextlib.closing(_connect_at_rest(path)) as connection:
-        application, version, objects = (
-            connection.execute(query).fetchone()[0]
-            for query in (
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-                "SELECT count(*) FROM sqlite_master",
-            )
+    while True:
+        connection = _connect_at_rest(path)
+        try:
+            return _version(connection, path)
+        except (sqlite3.DatabaseError, TracestoreError):
+            # Another process may be making the file, or closing it, just now.
+            if connection.is_up_to_date():
+                raise
+        finally:
+            connection.close()
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int | None:
+    connection.execute("BEGIN")  # all of it is of one moment
+    application, version, objects = (
+        connection.execute(query).fetchone()[0]
+        for query in (
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+            "SELECT count(*) FROM sqlite_master",
         )
-        if application == schema.APPLICATION_ID and version <= schema.VERSION:
-            _refuse_planted(connection, path, version)
+    )
+    if application == schema.APPLICATION_ID and version <= schema.VERSION:
+        _refuse_planted(connection, path, version)
     if application == 0 and version == 0 and objects == 0:
         return None
     if application != schema.APPLICATION_ID:

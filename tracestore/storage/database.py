@@ -11,7 +11,6 @@ import logging
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -26,14 +25,11 @@ from tracestore.storage.connection import (
     translated_errors,
     wal_bytes,
 )
+from tracestore.storage.readers import Readers
 from tracestore.storage.spool import Kept, Recorder
 from tracestore.storage.ticket import Ticket
 
 T = TypeVar("T")
-
-#: Reading connections that are kept open when idle. More may be open while more threads read.
-IDLE_READERS = 4
-
 
 #: Frames that are read again from the spool for one transaction.
 FEED_FRAMES = 500
@@ -115,7 +111,6 @@ class Database:
         self.read_only = read_only
         indexing = (IdleWork(indexer.has_work, indexer.index_some),) if index_text else ()
         self._idle_work = (*idle_work, *indexing)
-        self._prepare = prepare
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -136,7 +131,8 @@ class Database:
         self.look_for_spools = True
         #: Called with the spans of each batch once they are committed.
         self.on_written: Callable[[Sequence[record_rows.SpanRecord]], None] = lambda _spans: None
-        self._readers: deque[tuple[tuple[int, int] | None, sqlite3.Connection]] = deque()
+        #: Reading connections; any thread may borrow one.
+        self.readers = Readers(path, prepare)
 
     # ------------------------------------------------------------------------ the writing thread
 
@@ -343,56 +339,17 @@ class Database:
 
     # ------------------------------------------------------------------------ any thread
 
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a reading connection to the block, which takes its results whole before it ends.
-
-        All that the block reads is of one moment.
-        """
-        file, connection = self._borrow()
-        try:
-            with translated_errors(self.path):
-                connection.execute("BEGIN")
-                yield connection
-                connection.execute("COMMIT")
-        except BaseException:
-            connection.close()  # a statement may be half read: that would pin the WAL
-            raise
-        if len(self._readers) < IDLE_READERS:
-            self._readers.append((file, connection))
-        else:
-            connection.close()
-
-    def _borrow(self) -> tuple[tuple[int, int] | None, sqlite3.Connection]:
-        with translated_errors(self.path):
-            file = identity(self.path)
-        with contextlib.suppress(IndexError):
-            while True:
-                known, connection = self._readers.pop()
-                if known == file:
-                    return file, connection
-                _LEFT_ALONE.append(connection)
-        connection = connections.open_for_reading(self.path)
-        self._prepare(connection)
-        return file, connection
-
     @property
     def is_open(self) -> bool:
         """Whether this process has the file open through this object."""
-        return self._writer is not None or bool(self._readers)
-
-    def close_readers(self) -> None:
-        """Close the idle reading connections."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._readers.pop()[1].close()
+        return self._writer is not None or self.readers.are_open
 
     def __del__(self) -> None:
         # A store that was dropped without close; Python 3.13 warns of connections that nobody closed.
         if self._process == os.getpid():
             with contextlib.suppress(Exception):
                 self.close()
-                self.close_readers()
+                self.readers.close()
 
     def leave_spool(self) -> None:
         """Leave what could not be written to the next start."""
@@ -403,14 +360,14 @@ class Database:
         """Whether dead processes left records that are not in the file."""
         return bool(recovery.left_behind(self.path))
 
-    def forget(self, *, inherited: bool) -> None:
+    def forget(self) -> None:
         """In the child of a fork: leave every handle alone for ever; closing one would harm the parent.
 
-        Where connections were open (`inherited`), SQLite's idea of the locks is the parent's for ever: the child
-        must not write to the file at all.
+        Where connections were open, because a write hung, a search took too long or C code forked, SQLite's idea of the
+        locks is the parent's for ever: the child must not write to the file at all.
         """
-        self._inherited = self._inherited or (inherited and self._writer is not None)
-        _LEFT_ALONE.append((self._writer, self._readers))
+        self._inherited = self._inherited or self.is_open
+        _LEFT_ALONE.append((self._writer, self.readers.forget()))
         self._process = os.getpid()
         self._writer = None
         self._ticket.forget()
@@ -418,4 +375,3 @@ class Database:
             self.recorder.forget()
         self.look_for_spools = True
         self._unsynced_since = None
-        self._readers = deque()

@@ -55,8 +55,9 @@ def _check_schema(file: File, findings: Findings) -> None:
 
 def _check_pages(file: File, findings: Findings) -> None:
     # A connection of its own: from SQLite 3.44 on this asks FTS5, too, which on one that has read the text index
-    # before it was merged looks for its parts where they were, and calls that damage.
-    with contextlib.closing(open_for_reading(file.path)) as connection:
+    # before it was merged looks for its parts where they were, and calls that damage. Beside one that is lent: so a
+    # fork knows that somebody reads.
+    with file.reading(), contextlib.closing(open_for_reading(file.path)) as connection:
         sql = f"PRAGMA integrity_check({_MOST_MESSAGES})"
         for (message,) in connection.execute(sql).fetchall():
             if message != "ok":
