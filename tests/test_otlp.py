@@ -7,6 +7,8 @@ import http.server
 import json
 import pathlib
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 import tracestore
 from tests.cli_program import run
+from tests.upkeep_store import one
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
 from tracestore.importing import import_into
@@ -250,7 +253,12 @@ class Receiver:
     """An OTLP receiver that answers as it is told, then accepts; decodes with OpenTelemetry's own classes."""
 
     def __init__(self) -> None:
+        #: Statuses of the next answers; 0 closes the connection within an answer.
         self.answers: list[int] = []
+        #: What a 429 asks to wait, what a success says, and what is too large, in spans.
+        self.retry_after = "0"
+        self.rejects = (0, "")
+        self.most_spans = 1_000_000
         self.spans: list[Any] = []
         self.headers: list[dict[str, str]] = []
         receiver = self
@@ -270,13 +278,15 @@ class Receiver:
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 answer = b"no"
                 if status == 200:
-                    receiver.take(body, self.headers["Content-Type"])
-                    answer = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
-                self.send_response(status)
+                    status, answer = receiver.take(body, self.headers["Content-Type"])
+                self.send_response(status or 200)
                 if status == 429:
-                    self.send_header("Retry-After", "0")
+                    self.send_header("Retry-After", receiver.retry_after)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                if status == 0:
+                    self.close_connection = True
+                    return
                 self.wfile.write(answer)
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -284,15 +294,27 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def take(self, body: bytes, content_type: str) -> None:
+    def take(self, body: bytes, content_type: str) -> tuple[int, bytes]:
         request = trace_service_pb2.ExportTraceServiceRequest()
         if content_type == "application/json":
             request.ParseFromString(to_protobuf(from_json(body)))
         else:
             request.ParseFromString(body)
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                self.spans += scope.spans
+        spans = [
+            span for r in request.resource_spans for scope in r.scope_spans for span in scope.spans
+        ]
+        if len(spans) > self.most_spans:
+            return 413, b"too large"
+        self.spans += spans
+        rejected, said = self.rejects
+        if content_type == "application/json":
+            partial = {"rejectedSpans": str(rejected), "errorMessage": said}
+            return 200, json.dumps({"partialSuccess": partial} if said else {}).encode()
+        answer = trace_service_pb2.ExportTraceServiceResponse()
+        if said:
+            answer.partial_success.rejected_spans = rejected
+            answer.partial_success.error_message = said
+        return 200, answer.SerializeToString()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -305,6 +327,101 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
     receiver.close()
+
+
+def test_what_comes_later_is_sent_whenever_it_began(
+    recording: Store, receiver: Receiver, tmp_path: pathlib.Path
+) -> None:
+    old = tmp_path / "old.jsonl"
+    with Store(tmp_path / "older.db") as older:
+        tracestore.set_tracking_uri(older.path)
+        record_one(1)
+        old.write_bytes(b"\n".join(lines(iter(older.search_traces()))))
+    tracestore.set_tracking_uri(recording.path)
+    record_one(2)
+    assert export(receiver.url).traces == 1
+    import_into(recording, str(old))  # began before what was sent
+    assert export(receiver.url).traces == 1
+    assert {span.name for span in receiver.spans} == {"answer 1", "answer 2", "call"}
+    assert export(receiver.url).traces == 0
+
+
+def test_what_never_ends_costs_nothing_and_holds_nothing_up(
+    recording: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracestore.otlp.export.PAGE_TRACES", 2)
+    orphans = [tracestore.start_span_no_context(f"orphan {number}") for number in range(3)]
+    for orphan in orphans:
+        recording.get_trace(orphan.trace_id)
+    for number in range(5):
+        record_one(number)
+        assert export(receiver.url)[::3] == (1, 3)  # traces, waiting
+    assert [name.name for name in receiver.spans].count("call") == 5
+    state = one(recording.path, "SELECT value FROM state WHERE name LIKE 'otlp.%'")
+    assert json.loads(state)["running"] == [orphan.trace_id for orphan in orphans]
+    orphans[1].end()
+    recording.delete_traces("0", trace_ids=[orphans[2].trace_id])
+    assert export(receiver.url, "name LIKE 'orphan%'")[::3] == (1, 1)
+    assert export(receiver.url)[::3] == (1, 1)
+    orphans[0].end()
+    assert export(receiver.url)[::3] == (1, 0)
+    orphans[2].end()  # deleted
+
+
+def test_numbers_that_are_given_again_hide_nothing(recording: Store, receiver: Receiver) -> None:
+    for number in range(4):
+        last = record_one(number)
+        assert export(receiver.url).traces == 1
+    recording.delete_traces("0", trace_ids=[last])
+    record_one(5)  # gets the rows of the deleted one
+    assert export(receiver.url).traces == 1
+    assert [span.name for span in receiver.spans if span.name == "answer 5"] == ["answer 5"]
+    assert export(receiver.url).traces == 0
+
+
+def test_a_span_that_comes_after_its_trace_was_sent_arrives(
+    recording: Store, receiver: Receiver
+) -> None:
+    root = tracestore.start_span_no_context("root")
+    late = tracestore.start_span_no_context("late", parent_span=root)
+    root.end()
+    assert export(receiver.url).traces == 1
+    late.end()
+    assert recording.get_trace(root.trace_id).data.spans[1].end_time_ns is not None
+    export(receiver.url)
+    assert receiver.spans[-1].name == "late"
+    assert receiver.spans[-1].end_time_unix_nano > 0
+
+
+def test_an_export_that_is_killed_goes_on(recording: Store, tmp_path: pathlib.Path) -> None:
+    for number in range(12):
+        record_one(number)
+    recording.flush()
+    received = tmp_path / "received.txt"
+    received.touch()
+    program = f"""
+import tracestore.otlp.export as otlp
+from tracestore.otlp import sending
+from tracestore.store import Store
+otlp.BATCH_SPANS = 2
+def send(self, message):
+    if open({str(received)!r}).read().count("\\n") == 5:
+        import os; os.kill(os.getpid(), 9)
+    [resource] = message["resourceSpans"]
+    with open({str(received)!r}, "a") as file:
+        file.write(resource["scopeSpans"][0]["spans"][0]["name"] + "\\n")
+    return 0
+sending.Sender.send = send
+with Store({recording.path!r}) as store:
+    otlp.export("http://localhost:1", store=store)
+"""
+    for code in (-9, 0):
+        ran = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+        assert ran.returncode == code
+        with received.open("a") as file:
+            file.write("killed\n" if code else "")
+    names = [name for name in received.read_text().split("\n") if name[:1] == "a"]
+    assert names == [f"answer {number}" for number in range(12)]
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
@@ -346,6 +463,7 @@ def test_what_was_accepted_is_not_sent_again_after_a_failure(
     receiver.answers = [200, 400]
     with pytest.raises(RefusedError, match="400"):
         export(receiver.url)
+    assert len(receiver.spans) == 2
     assert export(receiver.url).traces == 2
     assert len(receiver.spans) == 6
     assert recording.path
@@ -368,6 +486,81 @@ def test_failures_that_pass_are_retried_with_growing_pauses(
     assert len(pauses) == 2
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_what_a_receiver_rejects_of_a_success_is_counted_and_said(
+    recording: Store, receiver: Receiver, caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    record_one()
+    receiver.rejects = (1, "span 2 is too old")
+    assert export(receiver.url, protocol=protocol)[:3] == (1, 1, 1)
+    assert "rejected 1 spans: span 2 is too old" in caplog.text
+    assert recording.path
+
+
+def test_what_is_too_large_is_sent_in_halves(
+    recording: Store, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(5):
+        record_one(number)
+    receiver.most_spans = 3
+    done = export(receiver.url)
+    assert (done.traces, done.spans, done.rejected) == (5, 10, 0)
+    assert len({(span.trace_id, span.span_id) for span in receiver.spans}) == 10
+    assert done.requests == len(receiver.headers)
+    receiver.most_spans = 0
+    assert export(receiver.url, resume=False)[1:3] == (0, 10)
+    assert "no room for one span" in caplog.text
+    assert recording.path
+
+
+def test_a_connection_that_breaks_within_an_answer_is_tried_again(
+    recording: Store, receiver: Receiver
+) -> None:
+    record_one()
+    pauses: list[float] = []
+    receiver.answers = [0]
+    with Sender(target(receiver.url), pauses.append) as sender:
+        assert sender.send(traces_data(recording.search_traces())) == 0
+    assert (len(pauses), len(receiver.spans)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "least_s", "most_s"),
+    [("45", 45, 45), ("9" * 9, 300, 300), ("-5", 0.4, 0.7), ("soon", 0.4, 0.7), ("nan", 0.4, 0.7)],
+)
+def test_a_receiver_may_ask_for_a_pause(
+    receiver: Receiver, asked: str, least_s: float, most_s: float
+) -> None:
+    pauses: list[float] = []
+    receiver.answers, receiver.retry_after = [429], asked
+    with Sender(target(receiver.url), pauses.append) as sender:
+        sender.send({})
+    assert least_s <= pauses[0] <= most_s
+
+
+def test_a_url_may_have_a_user_and_headers_are_checked(receiver: Receiver) -> None:
+    with Sender(target(receiver.url.replace("//", "//ada:l%40ve@"))) as sender:
+        sender.send({})
+    assert receiver.headers[0]["authorization"] == "Basic YWRhOmxAdmU="
+    for headers in ({"a b": "x"}, {"": "x"}, {"a": "x\r\nb: c"}, {"a": "\u20ac"}):
+        with pytest.raises(InvalidArgumentError, match="can't be sent"):
+            target(receiver.url, headers)
+    for url in ("http://[x", "http://h:99999", "http://h:x", "http://:1"):
+        with pytest.raises(InvalidArgumentError, match="the receiver is"):
+            target(url, environment={})
+
+
+@pytest.mark.parametrize("variable", ["CERTIFICATE", "CLIENT_CERTIFICATE"])
+def test_a_certificate_that_is_none_is_said_at_once(tmp_path: pathlib.Path, variable: str) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    for path in (tmp_path / "no.pem", tmp_path / "missing.pem"):
+        to = target(
+            "https://localhost:1", environment={f"OTEL_EXPORTER_OTLP_{variable}": str(path)}
+        )
+        with pytest.raises(InvalidArgumentError, match=f"{path}.*OTEL_EXPORTER_OTLP_CERTIFICATE"):
+            Sender(to).send({})
+
+
 def test_standard_variables_count() -> None:
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318/base/",
@@ -382,6 +575,12 @@ def test_standard_variables_count() -> None:
     assert (to.as_json, to.compress, to.timeout_s) == (True, False, 2.5)
     exact = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/exact"}
     assert target(environment=environment | exact).url == "http://collector:4318/exact"
+    # Where the variable for traces alone has no path, there is none.
+    root = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318"}
+    assert target(environment=root).url == "http://collector:4318/"
+    assert target("http://other", environment=root).url == "http://other/v1/traces"
+    with pytest.raises(InvalidArgumentError, match="from OTEL_EXPORTER_OTLP_PROTOCOL"):
+        target("http://x", environment={"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
     for url, said in (
         (None, "no receiver is named"),
         ("collector:4317", "'coll"),

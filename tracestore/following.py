@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracestore.entities import Trace, TraceState
+from tracestore.search import narrowed
 from tracestore.store import Store
 
 #: How often a file is looked at, in seconds; looking is two calls of `stat` where nothing was written.
@@ -155,16 +156,10 @@ class Follower:
         """Return those of the traces that meet the filter, the oldest first."""
         found: list[Trace] = []
         for start in range(0, len(trace_ids), _MAX_IDS):
-            quoted = ", ".join(_quoted(each) for each in trace_ids[start : start + _MAX_IDS])
-            condition = f"trace_id IN ({quoted})"
-            both = f"({self._filter}) AND {condition}" if self._filter else condition
+            both = narrowed(self._filter, trace_ids[start : start + _MAX_IDS])
             found += self._store.search_traces(both, max_results=None, include_spans=False)
         return sorted(found, key=lambda trace: trace.info.request_time)
 
 
 def _last_span(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0])
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -62,6 +62,18 @@ class Query:
     also: tuple[ast.Node, ...] = ()
 
 
+def narrowed(filter_string: str | None, trace_ids: Sequence[str]) -> str:
+    """Return a filter that those of some traces meet which meet `filter_string`.
+
+    Example:
+        >>> narrowed("name = 'a'", ["tr-1", "tr-2"])
+        "(name = 'a') AND trace_id IN ('tr-1', 'tr-2')"
+    """
+    quoted = ", ".join("'" + trace_id.replace("'", "''") + "'" for trace_id in trace_ids)
+    condition = f"trace_id IN ({quoted})"
+    return f"({filter_string}) AND {condition}" if (filter_string or "").strip() else condition
+
+
 def search_ids(
     connection: sqlite3.Connection, query: Query, limit: int | None, page_token: str | None = None
 ) -> tuple[list[int], str | None]:

@@ -1,18 +1,20 @@
-"""Stored traces to an OTLP receiver: in order of time, in batches, resumable, counted.
+"""Stored traces to an OTLP receiver: in the order in which they were written, in batches, resumable, counted.
 
-The file remembers how far an export to a receiver came (table `state`), after each batch that was accepted. A
-trace that still runs is left for the next time, and so is nothing after it forgotten: the position stays before
-the first one that runs.
+The file remembers how far an export to a receiver came (table `state`), after each batch that was accepted. What
+is new is what was written since, whenever it began: spans have ids in the order of writing, and the span that
+ends a trace has the highest. A trace that still runs is looked at again the next time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,12 +25,29 @@ from tracestore.errors import ReadOnlyError
 from tracestore.otlp.outgoing import traces_data
 from tracestore.otlp.sending import Failure, RefusedError, Sender, Target, target
 from tracestore.runtime import runtime
+from tracestore.search import narrowed
+from tracestore.storage.statements import chunks
 from tracestore.store import Store
 
 log = logging.getLogger("tracestore")
 
 #: Traces read at a time, and spans sent in one request at most.
 PAGE_TRACES, BATCH_SPANS = 100, 500
+
+#: Batches of which the end is remembered.
+MARKS = 50
+
+IN_PROGRESS = str(TraceState.IN_PROGRESS)
+
+#: Traces by the last span that was written of each, and how those of some ids are.
+_WRITTEN = """
+    SELECT s.id, t.trace_id, t.status FROM spans AS s JOIN traces AS t ON t.id = s.trace
+    WHERE s.id > ? AND NOT EXISTS (SELECT 1 FROM spans AS l WHERE l.trace = s.trace AND l.id > s.id)
+    ORDER BY s.id LIMIT ?"""
+_STATES = """
+    SELECT t.trace_id, t.status FROM json_each(?) AS wanted JOIN traces AS t ON t.trace_id = wanted.value"""
+_HOLDS = """
+    SELECT 1 FROM traces AS t JOIN spans AS s ON s.trace = t.id WHERE t.trace_id = ? AND s.id >= ? LIMIT 1"""
 
 #: How long forwarding waits for further traces once one has ended, in seconds.
 GATHER_S = 0.2
@@ -53,10 +72,37 @@ class Exported(NamedTuple):
 
 
 class _Position(msgspec.Struct):
-    """How far an export came: everything that started before `time_ms`, and these."""
+    """How far an export came.
 
-    time_ms: int = 0
-    sent: list[str] = []
+    Attributes:
+        marks: The last span (its row in `spans`, its trace) of each of the latest batches, the newest last. Several,
+            because a number is given again once the newest traces have been deleted: a mark holds while its
+            trace is there.
+        running: Traces that were passed over because they ran.
+    """
+
+    marks: list[tuple[int, str]] = []
+    running: list[str] = []
+
+    @property
+    def row(self) -> int:
+        return self.marks[-1][0] if self.marks else 0
+
+    def pass_by(self, mark: tuple[int, str]) -> None:
+        """Go on behind a span."""
+        if mark[0] > self.row:
+            self.marks = [*self.marks, mark][-MARKS:]
+
+    def forget(self, trace_ids: Collection[str]) -> None:
+        """Look at these no more until something is written of them."""
+        self.running = [running for running in self.running if running not in trace_ids]
+
+
+class _Batch(NamedTuple):
+    """What is sent at once, and what the position is behind once it has been accepted."""
+
+    traces: list[Trace]
+    mark: tuple[int, str] | None
 
 
 @checked
@@ -70,7 +116,9 @@ def export(
     resume: bool = True,
     progress: Callable[[Exported], None] | None = None,
 ) -> Exported:
-    """Send stored traces to an OTLP/HTTP receiver, the oldest first.
+    """Send stored traces to an OTLP/HTTP receiver, in the order in which they were written.
+
+    A trace to which a span came after it was sent is sent again, whole.
 
     Args:
         url: Of the receiver; `/v1/traces` is added where it has no path. Default: what
@@ -119,77 +167,94 @@ def _send(
     resume: bool,
     progress: Callable[[Exported], None] | None,
 ) -> Exported:
-    name = (
-        "otlp."
-        + hashlib.sha256(
-            f"{to.url}\n{filter_string or ''}".encode("utf-8", "surrogatepass")
-        ).hexdigest()[:16]
-    )
+    store.search_traces(filter_string, max_results=1, include_spans=False)  # is it a filter?
+    told = f"{to.url}\n{filter_string or ''}".encode("utf-8", "surrogatepass")
+    name = f"otlp.{hashlib.sha256(told).hexdigest()[:16]}"
     position = _load(store, name) if resume else _Position()
+    kept = msgspec.json.encode(position)
     done = Exported()
-    for batch, waiting in _batches(store, filter_string, position):
-        done = done._replace(waiting=done.waiting + waiting)
-        spans = sum(len(trace.data.spans) for trace in batch)
-        if batch:
-            rejected = sender.send(traces_data(batch))
-            done = done._replace(
-                traces=done.traces + len(batch),
-                spans=done.spans + spans - rejected,
-                rejected=done.rejected + rejected,
-                requests=done.requests + 1,
-            )
-            _advance(position, batch, runs=done.waiting > 0)
-            _save(store, name, position)
-            if progress is not None:
-                progress(done)
-    return done
-
-
-def _batches(
-    store: Store, filter_string: str | None, position: _Position
-) -> Iterator[tuple[list[Trace], int]]:
-    """Yield traces to be sent, in order of time, and how many were passed over because they run."""
-    condition = f"timestamp >= {position.time_ms}"
-    whole = f"({filter_string}) AND {condition}" if (filter_string or "").strip() else condition
-    sent = frozenset(position.sent)
-    token: str | None = None
-    while True:
-        page = store.search_traces(
-            whole, order_by=["timestamp ASC"], max_results=PAGE_TRACES, page_token=token
+    for batch in _batches(store, filter_string, position):
+        spans = sum(len(trace.data.spans) for trace in batch.traces)
+        rejected = sender.send(traces_data(batch.traces))
+        position.forget({trace.trace_id for trace in batch.traces})
+        if batch.mark is not None:
+            position.pass_by(batch.mark)
+        _save(store, name, position)
+        done = Exported(
+            traces=done.traces + len(batch.traces),
+            spans=done.spans + spans - rejected,
+            rejected=done.rejected + rejected,
+            waiting=len(position.running),
+            requests=sender.requests,
         )
-        batch: list[Trace] = []
-        waiting, spans = 0, 0
-        for trace in page:
-            if trace.info.state is TraceState.IN_PROGRESS:
-                waiting += 1
-            elif trace.trace_id not in sent and trace.data.spans:
-                batch.append(trace)
-                spans += len(trace.data.spans)
-                if spans >= BATCH_SPANS:
-                    yield batch, waiting
-                    batch, waiting, spans = [], 0, 0
-        yield batch, waiting
-        token = page.token
-        if token is None:
+        if progress is not None:
+            progress(done)
+    if msgspec.json.encode(position) != kept:
+        _save(store, name, position)
+    return done._replace(waiting=len(position.running))
+
+
+def _batches(store: Store, filter_string: str | None, position: _Position) -> Iterator[_Batch]:
+    """Yield what is to be sent: what ran the last time, and what was written since."""
+    with store.reading() as connection:
+        states = dict(connection.execute(_STATES, (json.dumps(position.running),)).fetchall())
+    ended = [i for i in position.running if states.get(i, IN_PROGRESS) != IN_PROGRESS]
+    for some in chunks(ended, PAGE_TRACES):
+        found = _of(store, filter_string, some)
+        position.forget(set(some) - {trace.trace_id for trace in found})
+        yield from (_Batch(part, None) for part in _parts(found))
+    position.forget(set(position.running) - states.keys())  # deleted meanwhile
+    while True:
+        with store.reading() as connection:
+            rows = connection.execute(_WRITTEN, (position.row, PAGE_TRACES)).fetchall()
+        marks = {trace_id: (row, trace_id) for row, trace_id, _ in rows}
+        new = [i for _, i, status in rows if status != IN_PROGRESS and i not in ended]
+        running = [i for _, i, status in rows if status == IN_PROGRESS]
+        position.running += [i for i in running if i not in position.running]
+        for part in _parts(_of(store, filter_string, new)):
+            yield _Batch(part, marks[part[-1].trace_id])
+        if rows:
+            position.pass_by(marks[rows[-1][1]])
+        if len(rows) < PAGE_TRACES:
             return
 
 
-def _advance(position: _Position, batch: list[Trace], *, runs: bool) -> None:
-    """Move on past a batch; not past the first trace that runs, of which there was one if `runs`."""
-    newest_ms = batch[-1].info.request_time
-    if not runs and newest_ms > position.time_ms:
-        position.time_ms = newest_ms
-        position.sent = []
-    position.sent += [t.trace_id for t in batch if t.info.request_time >= position.time_ms]
+def _of(store: Store, filter_string: str | None, trace_ids: Sequence[str]) -> list[Trace]:
+    """Return those of the traces that meet the filter and have spans, in this order."""
+    if not trace_ids:
+        return []
+    those = store.search_traces(narrowed(filter_string, trace_ids), max_results=None)
+    found = {trace.trace_id: trace for trace in those}
+    return [found[i] for i in trace_ids if i in found and found[i].data.spans]
+
+
+def _parts(traces: Sequence[Trace]) -> Iterator[list[Trace]]:
+    """Yield traces in lists of BATCH_SPANS spans, about."""
+    part: list[Trace] = []
+    spans = 0
+    for trace in traces:
+        part.append(trace)
+        spans += len(trace.data.spans)
+        if spans >= BATCH_SPANS:
+            yield part
+            part, spans = [], 0
+    if part:
+        yield part
 
 
 def _load(store: Store, name: str) -> _Position:
     with store.reading() as connection:
         row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-    try:
-        return _Position() if row is None else msgspec.json.decode(row[0], type=_Position)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return _Position()
+        try:
+            position = _Position() if row is None else msgspec.json.decode(row[0], type=_Position)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return _Position()
+        while position.marks:
+            row, trace_id = position.marks[-1]
+            if connection.execute(_HOLDS, (trace_id, row)).fetchone():
+                break
+            position.marks.pop()
+    return position
 
 
 def _save(store: Store, name: str, position: _Position) -> None:
@@ -207,7 +272,12 @@ def _save(store: Store, name: str, position: _Position) -> None:
 class Forwarding:
     """Traces on their way to a receiver as they end; see `forward`."""
 
-    def __init__(self, store: Store, run: Callable[[], Exported], interval_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run: Callable[[Callable[[float], object]], Exported],
+        interval_s: float,
+    ) -> None:
         self._store = store
         self._run = run
         self._interval_s = interval_s
@@ -231,11 +301,11 @@ class Forwarding:
             if self._stopping.wait(self._interval_s if self.error else self._gather_s):
                 return
             self._roused.clear()
-            self._once()
+            self._once(self._stopping.wait)  # between two tries, too, it stops when it is told to
 
-    def _once(self) -> None:
+    def _once(self, sleep: Callable[[float], object]) -> None:
         try:
-            done = self._run()
+            done = self._run(sleep)
         except RefusedError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - a background thread goes on
@@ -252,7 +322,7 @@ class Forwarding:
         self._thread.join()
         with contextlib.suppress(ValueError):  # stopped before
             self._store.on_ended.remove(self._roused.set)
-        self._once()
+        self._once(time.sleep)
         return self.exported
 
 
@@ -286,8 +356,8 @@ def forward(
     to = target(url, headers, protocol)
     store = runtime.store
 
-    def run() -> Exported:
-        with Sender(to) as sender:
+    def run(sleep: Callable[[float], object]) -> Exported:
+        with Sender(to, sleep) as sender:
             return _send(sender, to, filter_string, store, resume=True, progress=None)
 
     return Forwarding(store, run, interval_s)

@@ -12,7 +12,7 @@ import base64
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -114,6 +114,35 @@ _BY_NAME = {
 _VARINTS = frozenset({"uint32", "int64", "enum", "bool"})
 _TOO_MANY = f"more than {MAX_MESSAGES:,} values in one message; split it, one message a line"
 _WIRE_TYPES = {"fixed64": 1, "double": 1, "fixed32": 5} | dict.fromkeys(_VARINTS, 0)
+
+
+def halves(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a TracesData as two with half of its spans each; [] where it has one at most."""
+    spans = [
+        (resource, scope, span)
+        for resource in message.get("resourceSpans", ())
+        for scope in resource.get("scopeSpans", ())
+        for span in scope.get("spans", ())
+    ]
+    middle = (len(spans) + 1) // 2
+    return [_of_spans(spans[:middle]), _of_spans(spans[middle:])] if len(spans) > 1 else []
+
+
+def _of_spans(
+    spans: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """Return a TracesData of spans with their resources and scopes."""
+    resources: dict[int, tuple[dict[str, Any], dict[int, dict[str, Any]]]] = {}
+    for resource, scope, span in spans:
+        _, scopes = resources.setdefault(id(resource), ({**resource}, {}))
+        scopes.setdefault(id(scope), {**scope, "spans": []})["spans"].append(span)
+    return {
+        "resourceSpans": [
+            resource | {"scopeSpans": list(scopes.values())}
+            for resource, scopes in resources.values()
+        ]
+    }
+
 
 # ------------------------------------------------------------------------------------------ protobuf
 
@@ -312,14 +341,14 @@ def _json_value(kind: str, value: Any) -> Any:
     return value
 
 
-def from_json(data: bytes | str) -> dict[str, Any]:
-    """Return the TracesData that is in a JSON text; StoreError where it is none.
+def from_json(data: bytes | str, kind: str = "TracesData") -> dict[str, Any]:
+    """Return the message that is in a JSON text; StoreError where it is none.
 
     Takes enumerations by number and by name, integers as text and as numbers, ids in hex and in base64, and the
     older name `instrumentationLibrarySpans`.
     """
     try:
-        return _read_json(_decoded(data), "TracesData", 0)
+        return _read_json(_decoded(data), kind, 0)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"this is no OTLP JSON: {error}") from error
 
