@@ -43,6 +43,30 @@ def test_blocks_nest_and_the_current_span_follows(recording: Store) -> None:
     assert named(trace, "inner").span_type == "LLM"
 
 
+def test_a_block_decorates_functions_too(recording: Store) -> None:
+    """As what `contextlib.contextmanager` makes does, which MLflow's `start_span` is."""
+
+    @tracestore.start_span("work", span_type="TOOL", attributes={"k": 1})
+    def work(x: int) -> int:
+        if x:
+            work(x - 1)
+        return x
+
+    @tracestore.start_span("wait")
+    async def wait() -> None:
+        await asyncio.sleep(0)
+        with tracestore.start_span("inside"):
+            pass
+
+    assert (work(2), work.__name__) == (2, "work")
+    trace = only_trace(recording)
+    assert [(s.name, s.span_type, s.attributes["k"]) for s in trace.data.spans] == [
+        ("work", "TOOL", 1)
+    ] * 3
+    asyncio.run(wait())
+    assert shape(all_traces(recording)[-1]) == {(None, "wait"), ("wait", "inside")}
+
+
 def test_gathered_tasks_nest_under_the_span_they_start_in(recording: Store) -> None:
     async def work(i: int) -> None:
         with tracestore.start_span(f"task {i}"):

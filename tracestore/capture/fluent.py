@@ -64,7 +64,7 @@ def start_span(
         description: Free text.
 
     Returns:
-        A context manager that gives the span.
+        A context manager that gives the span; as a decorator it makes a span of each call.
 
     Example:
         >>> with start_span("retrieve", span_type="RETRIEVER") as span:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from tracestore import ids
 from tracestore.capture.span import (
@@ -29,6 +30,8 @@ from tracestore.encoding import text_of
 from tracestore.entities import Link, SpanLogLevel, SpanType
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY
 from tracestore.runtime import runtime
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NO_OP = NoOpSpan()
 
@@ -124,6 +127,25 @@ class SpanScope:
             span.end()
         except RecursionError:
             span.trace.leave_over(span, exception)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, as what `contextlib.contextmanager` makes does: each call runs in a span of its own.
+
+        Unlike `trace` it records neither arguments nor results.
+        """
+        scope = functools.partial(SpanScope, self._name, self._span_type, self._options)
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with scope():
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            with scope():
+                return await function(*args, **kwargs)
+
+        return cast("F", awaited if inspect.iscoroutinefunction(function) else wrapper)
 
 
 def start(
