@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib
 import json
 import pickle
@@ -353,13 +354,35 @@ def test_intermediate_outputs_are_those_below_the_root(recording: Store) -> None
     assert TraceData().intermediate_outputs is None
 
 
+def test_entities_are_dataclasses_to_whoever_asks(recording: Store) -> None:
+    with tracestore.start_span("span") as live:
+        live.add_event(SpanEvent("event", 1, {"a": [1]}))
+        live.add_link(Link("tr-" + "a" * 32, "b" * 16))
+    trace = only_trace(recording)
+    event = trace.data.spans[0].events[0]
+    assert dataclasses.asdict(event) == {"name": "event", "timestamp": 1, "attributes": {"a": [1]}}
+    assert dataclasses.replace(event, name="other") == SpanEvent("other", 1, {"a": [1]})
+    assert dataclasses.replace(trace.info, trace_id="tr-1").tags == trace.info.tags
+    fields = dataclasses.asdict(trace)
+    assert list(fields["info"]) == [field.name for field in dataclasses.fields(TraceInfo)]
+    assert fields["info"]["trace_location"]["mlflow_experiment"] == {"experiment_id": "0"}
+    assert not dataclasses.is_dataclass(Span)
+    defaults = {field.name: field.default for field in dataclasses.fields(Link)}
+    assert defaults == {
+        "trace_id": dataclasses.MISSING,
+        "span_id": dataclasses.MISSING,
+        "attributes": None,
+    }
+
+
 def test_row_of_a_data_frame_has_mlflows_columns(recording: Store) -> None:
     with tracestore.start_span("span") as live:
         live.set_inputs({"q": 1})
     trace = only_trace(recording)
     row = trace.to_pandas_dataframe_row()
     assert list(row) == Trace.pandas_dataframe_columns()
-    assert (row["trace_id"], row["state"], row["request"]) == (trace.trace_id, "OK", {"q": 1})
+    assert (row["trace_id"], row["request"]) == (trace.trace_id, {"q": 1})
+    assert row["state"] is TraceState.OK
     assert Trace.from_json(row["trace"]) == trace
     frame = tracestore.search_traces(return_type="pandas")
     assert frame.iloc[0].to_dict().items() >= {k: v for k, v in row.items() if k != "trace"}.items()

@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 
 from tracestore.arguments import checked
+from tracestore.entities.dataclass_fields import DataclassFields
 
 
 class Link(msgspec.Struct, frozen=True):
     """A reference to a span of another trace. Ids as hex text, `tr-…` and 16 digits."""
+
+    __dataclass_fields__ = DataclassFields()
 
     trace_id: str
     span_id: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import importlib
 import json
 import re
 from collections.abc import Mapping
@@ -387,3 +388,10 @@ def _span_id(text: str) -> str:
     if len(raw) != 8:
         raise ValueError(f"{text!r:.100} is no span id")
     return raw.hex()
+
+
+def __getattr__(name: str) -> Any:
+    """Give `LiveSpan` and `NoOpSpan` under MLflow's module path of spans, too; see the package."""
+    if name in ("LiveSpan", "NoOpSpan"):
+        return getattr(importlib.import_module("tracestore.entities"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

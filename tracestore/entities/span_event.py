@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tracestore.entities.dataclass_fields import DataclassFields
+
 #: Frames of a stack trace that are kept, those nearest to the error. An exception that passes through a
 #: thousand spans leaves a stack trace on each.
 MAX_FRAMES = 100
@@ -19,6 +21,8 @@ class SpanEvent(msgspec.Struct, frozen=True):
 
     `timestamp` is nanoseconds since 1970 and defaults to now. `attributes` are JSON values by name.
     """
+
+    __dataclass_fields__ = DataclassFields()
 
     name: str
     timestamp: int = msgspec.field(default_factory=time.time_ns)

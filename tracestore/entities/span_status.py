@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from tracestore.arguments import shown
+from tracestore.entities.dataclass_fields import DataclassFields
 from tracestore.errors import InvalidArgumentError
 
 
@@ -26,6 +27,8 @@ class SpanStatus(msgspec.Struct, frozen=True):
 
     `status_code` may be given as the code's name, in upper case.
     """
+
+    __dataclass_fields__ = DataclassFields()
 
     status_code: SpanStatusCode
     description: str = ""

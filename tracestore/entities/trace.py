@@ -12,6 +12,7 @@ import msgspec
 
 from tracestore.arguments import checked
 from tracestore.entities.assessment import Assessment, Expectation, Feedback
+from tracestore.entities.dataclass_fields import DataclassFields
 from tracestore.entities.span import Span
 from tracestore.entities.trace_data import TraceData
 from tracestore.entities.trace_info import (
@@ -45,6 +46,8 @@ class Trace(msgspec.Struct):
 
     In a notebook a trace shows itself as a waterfall.
     """
+
+    __dataclass_fields__ = DataclassFields()
 
     info: TraceInfo
     data: TraceData
@@ -116,7 +119,7 @@ class Trace(msgspec.Struct):
         """Return the trace as a row of MLflow's data frame, by `pandas_dataframe_columns`."""
         info, data = self.info, self.data
         values = (
-            *(info.trace_id, self.to_json(), info.client_request_id, info.state.value),
+            *(info.trace_id, self.to_json(), info.client_request_id, info.state),
             *(info.request_time, info.execution_duration),
             *(None if text is None else json.loads(text) for text in (data.request, data.response)),
             *(info.trace_metadata, info.tags, [span.to_dict() for span in data.spans]),

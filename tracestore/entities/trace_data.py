@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 
 from tracestore.arguments import checked
+from tracestore.entities.dataclass_fields import DataclassFields
 from tracestore.entities.span import INTERMEDIATE_OUTPUTS_KEY, Span
 from tracestore.errors import InvalidArgumentError
 
 
 class TraceData(msgspec.Struct):
     """The spans of a trace: roots first, then by start time."""
+
+    __dataclass_fields__ = DataclassFields()
 
     spans: list[Span] = msgspec.field(default_factory=list)
 

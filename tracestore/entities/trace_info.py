@@ -10,6 +10,7 @@ import msgspec
 
 from tracestore.arguments import checked
 from tracestore.entities.assessment import Assessment, Expectation, Feedback, from_rfc3339, rfc3339
+from tracestore.entities.dataclass_fields import DataclassFields
 from tracestore.entities.trace_location import TraceLocation
 from tracestore.entities.trace_state import TraceState
 from tracestore.entities.trace_status import TraceStatus
@@ -39,6 +40,8 @@ class TraceInfo(msgspec.Struct):
         tags: Text by key, which can be changed later.
         assessments: Feedback and expectations, oldest first.
     """
+
+    __dataclass_fields__ = DataclassFields()
 
     trace_id: str
     trace_location: TraceLocation

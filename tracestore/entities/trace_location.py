@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tracestore.arguments import checked
+from tracestore.entities.dataclass_fields import DataclassFields
 from tracestore.errors import InvalidArgumentError
 
 
@@ -24,6 +25,8 @@ class TraceLocationType(str, enum.Enum):
 
 class TraceLocationBase(msgspec.Struct, frozen=True):
     """What every place is; `tracing.set_destination` and `trace_destination` take one."""
+
+    __dataclass_fields__ = DataclassFields()
 
 
 class MlflowExperimentLocation(TraceLocationBase, frozen=True):
