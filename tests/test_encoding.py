@@ -125,6 +125,10 @@ class Model(pydantic.BaseModel):
     when: dt.datetime | None = None
 
 
+class Scores(pydantic.RootModel[list[float]]):
+    pass
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -140,6 +144,7 @@ def test_objects_with_fields_give_their_fields() -> None:
     }
     assert decoded(Struct(1.0)) == {"score": 1.0}
     assert decoded(Model(name="n")) == {"name": "n", "score": None, "when": None}
+    assert decoded({"scores": Scores([1.5, math.nan])}) == {"scores": [1.5, "NaN"]}
     assert decoded([Color.RED, Number.ONE]) == ["red", 1]
 
 

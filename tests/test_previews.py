@@ -133,6 +133,13 @@ CASES = (
         False,
     ),
     Case(
+        "tool call without a name",
+        "assistant",
+        {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c"}]}}]},
+        '{"choices":[{"message":{"content":null,"tool_calls":[{"id":"c"}]}}]}',
+        True,
+    ),
+    Case(
         "tool use only",
         "assistant",
         {"role": "assistant", "content": [{"type": "tool_use", "name": "get", "input": {"a": 1}}]},

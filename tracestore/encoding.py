@@ -71,6 +71,9 @@ _NO_FLOATS = frozenset((str, int, bool, type(None)))
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
+#: What `model_dump` gives: a model's fields, or what a RootModel holds.
+_DUMPED = (*_CONTAINERS, str, int, float)
+
 
 def encode(value: Any) -> str:
     """Return `value` as JSON text of at most MAX_PAYLOAD_BYTES. Never raises an Exception."""
@@ -322,14 +325,14 @@ def _odd_float(value: float) -> str:
 def describe(value: Any) -> Any:
     """Return what stands for an object that JSON has no form for: msgspec's `enc_hook`.
 
-    pydantic models give their fields, numpy scalars their number, arrays and data frames their type, shape
+    pydantic models give what they dump, numpy scalars their number, arrays and data frames their type, shape
     and first elements; anything else its `str()`.
     """
     kind = type(value)
     if hasattr(kind, "model_dump"):  # asked of the class: a mock has every attribute
-        fields = value.model_dump()
-        if isinstance(fields, dict):
-            return _without_odd_floats(fields)
+        dumped = value.model_dump()
+        if isinstance(dumped, _DUMPED):
+            return _without_odd_floats(dumped)
     package = kind.__module__.partition(".")[0]
     if package == "numpy":
         return _describe_numpy(value)

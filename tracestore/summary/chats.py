@@ -181,7 +181,7 @@ def _text_of_parts(content: Any) -> str:
         if isinstance(part.get("text"), str) and part["text"]:
             return str(part["text"])
         kind = _kind(part)
-        if kind is not None:
+        if kind:
             others.append(kind)
     return " ".join(others)
 
@@ -214,10 +214,13 @@ def _calls(item: dict[str, Any]) -> str:
             shown.append(
                 _call(function.get("name"), function.get("arguments", function.get("args")))
             )
-    return ", ".join(shown)
+    return ", ".join(filter(None, shown))
 
 
 def _call(name: Any, arguments: Any) -> str:
+    """Return a call as code, "" of one without a name."""
+    if not isinstance(name, str):
+        return ""
     text = (
         arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
     )
