@@ -5,9 +5,11 @@ surface.json is MLflow's own account (`python -m tests.peer_mlflow.surface`, che
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import inspect
 import json
+import pathlib
 import subprocess
 import sys
 from typing import Any
@@ -22,6 +24,8 @@ from tracestore.client import MlflowClient
 from tracestore.errors import InvalidArgumentError, NotFoundError, TracestoreError
 from tracestore.exceptions import MlflowException
 from tracestore.store import Store
+from tracestore.tracing import provider
+from tracestore.tracing.attachments import Attachment
 
 MLFLOW: dict[str, Any] = json.loads(PAGE.read_text("utf-8"))
 OURS = surface_of("tracestore")
@@ -121,6 +125,11 @@ def test_import_of_what_is_absent_says_so() -> None:
     assert "ImportError: cannot import name 'log_metric' from 'tracestore'" in done.stderr
 
 
+def test_what_is_not_auto_traced_here_is_said() -> None:
+    with pytest.raises(AttributeError, match="'pydantic_ai': it is not auto-traced here"):
+        tracestore.pydantic_ai  # noqa: B018
+
+
 def test_what_tracing_has_for_databricks_is_said_to_be_absent() -> None:
     with pytest.raises(AttributeError, match="Databricks"):
         tracing.set_experiment_trace_location  # noqa: B018
@@ -187,6 +196,36 @@ def test_last_trace_is_given_by_its_older_name(recording: Store) -> None:
 # ------------------------------------------------------------------------------------------ exceptions, help
 
 
+def test_a_span_is_made_current_by_hand(recording: Store) -> None:
+    span = tracestore.start_span_no_context("callback")
+    token = provider.set_span_in_context(span)
+    with tracestore.start_span("child") as child:
+        assert child.parent_id == span.span_id
+    contextvars.Context().run(
+        provider.detach_span_from_context, token
+    )  # another context's: nothing
+    assert tracestore.get_current_active_span() is span
+    provider.detach_span_from_context(token)
+    assert tracestore.get_current_active_span() is None
+    span.end()
+    tracing.disable()
+    assert not provider.is_tracing_enabled()
+    tracing.enable()
+    assert recording.path
+
+
+def test_a_file_is_an_input_with_its_type(recording: Store, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "plot.png"
+    path.write_bytes(b"PNG")
+    (tmp_path / "unknown").write_bytes(b"?")
+    with tracestore.start_span("span") as span:
+        span.set_inputs([Attachment.from_file(path), Attachment.from_file(tmp_path / "unknown")])
+    assert recording.get_trace(span.trace_id).data.spans[0].inputs == [
+        {"content_type": "image/png", "content_bytes": "UE5H"},
+        {"content_type": "application/octet-stream", "content_bytes": "Pw=="},
+    ]
+
+
 def test_exceptions_are_those_of_mlflow() -> None:
     for module in ("tracestore", "tracestore.exceptions"):
         assert importlib.import_module(module).MlflowException is TracestoreError
@@ -199,8 +238,17 @@ def test_exceptions_are_those_of_mlflow() -> None:
 
 
 def test_modules_that_programs_import_from_are_there() -> None:
-    assert importlib.import_module("tracestore.tracking").MlflowClient is MlflowClient
+    for module in ("client", "tracking", "tracking.client"):
+        assert importlib.import_module(f"tracestore.{module}").MlflowClient is MlflowClient
     assert tracestore.tracking.get_tracking_uri is tracestore.get_tracking_uri
+    for module, home in (
+        ("tracing.fluent", tracestore),
+        ("tracing.assessment", tracestore),
+        ("tracing.distributed", tracing),
+    ):
+        there = importlib.import_module(f"tracestore.{module}")
+        assert all(getattr(there, name) is getattr(home, name) for name in there.__all__)
+    assert importlib.import_module("tracestore.entities.span").LiveSpan is entities.LiveSpan
     for name in ("SpanAttributeKey", "TraceMetadataKey", "TraceTagKey", "TokenUsageKey"):
         assert inspect.getdoc(getattr(importlib.import_module("tracestore.tracing.constant"), name))
 

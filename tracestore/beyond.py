@@ -28,6 +28,7 @@ set_system_metrics_sampling_interval set_tag set_tags set_workspace shap sklearn
 spark start_run statsmodels system_metrics telemetry tensorflow transformers types
 typesafe update_workspace utils validate_evaluation_results version webhooks xgboost
 """,
+    "flavour": "ag2 agno autogen haystack pydantic_ai semantic_kernel strands",
     "client": """
 add_dataset_to_experiments copy_model_version create_dataset create_logged_model
 create_mcp_access_endpoint create_mcp_server create_mcp_server_version create_model_version
@@ -82,8 +83,12 @@ _RUNS = (
     "tracestore has MLflow's tracing only"
 )
 _WHY = dict.fromkeys(_NAMES, _RUNS) | {
-    "tracing": "it is about Databricks or the inside of MLflow's tracing only; see tracestore.otel for OpenTelemetry"
+    "flavour": "it is not auto-traced here; tracestore.otel records what its OpenTelemetry instrumentation says",
+    "tracing": "it is about Databricks or the inside of MLflow's tracing only; see tracestore.otel for OpenTelemetry",
 }
+
+#: Where a name may be among.
+_GROUPS = {"module": ("module", "flavour")}
 
 
 def attribute_error(part: str, owner: str, name: str) -> AttributeError:
@@ -95,6 +100,7 @@ def attribute_error(part: str, owner: str, name: str) -> AttributeError:
         name: What was asked for.
     """
     text = f"{owner} has no attribute {name!r}"
-    if name in _NAMES[part].split():
-        text += f": {_WHY[part]}"
+    for group in _GROUPS.get(part, (part,)):
+        if name in _NAMES[group].split():
+            text += f": {_WHY[group]}"
     return AttributeError(text, name=name)

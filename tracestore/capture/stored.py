@@ -76,6 +76,7 @@ def search_traces(
     *,
     return_type: Literal["list"],
     model_id: str | None = None,
+    sql_warehouse_id: str | None = None,
     include_spans: bool = True,
     locations: Sequence[str] | None = None,
     flush: bool = False,

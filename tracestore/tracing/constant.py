@@ -3,6 +3,14 @@
 Source: mlflow.tracing.constant of MLflow 3.17.2.
 """
 
+TRACE_REQUEST_ID_PREFIX = "tr-"
+TRACE_SCHEMA_VERSION = 3
+TRACE_SCHEMA_VERSION_KEY = "mlflow.trace_schema.version"
+
+#: The event of each chunk of a traced generator, and its attribute.
+STREAM_CHUNK_EVENT_NAME_FORMAT = "mlflow.chunk.item.{index}"
+STREAM_CHUNK_EVENT_VALUE_KEY = "mlflow.chunk.value"
+
 
 class SpanAttributeKey:
     """Attributes of spans."""
