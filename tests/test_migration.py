@@ -22,6 +22,11 @@ from mlflow.entities import SpanType
 def later():
     import mlflow
     from mlflow.entities.span import Span
+import mlflow as ml
+import mlflow.openai
+import mlflow.tracing as tracing  # as it is
+import mlflow.entities, os
+import mlflow, os
 """
 
 RUNS = """
@@ -74,6 +79,11 @@ def test_the_command_changes_imports_and_nothing_else(tmp_path: pathlib.Path) ->
         "def later():",
         "    import tracestore as mlflow",
         "    from tracestore.entities.span import Span",
+        "import tracestore as ml",
+        "import tracestore.openai, tracestore as mlflow",
+        "import tracestore.tracing as tracing  # as it is",
+        "import tracestore.entities, tracestore as mlflow, os",
+        "import tracestore as mlflow, os",
     ]
 
 

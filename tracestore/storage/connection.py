@@ -334,7 +334,8 @@ def _version(connection: sqlite3.Connection, path: str) -> int | None:
     if application != schema.APPLICATION_ID:
         raise ForeignFileError(
             f"{path} is a SQLite file of another program (application_id {application:#x}); "
-            "it was not touched. Name another file"
+            "it was not touched. Name another file; `tracestore import` reads the traces in one of "
+            "MLflow, Phoenix or llm"
         )
     if version > schema.VERSION:
         raise NewerFileError(
