@@ -81,6 +81,14 @@ INTENDED: tuple[Intended, ...] = (
         "`trace` of a partial or a callable object raises AttributeError", "it is traced by its name or its class's",
     ),
     Intended(
+        "no-signature", r"usage\.library_functions \| max inputs", "arguments of a builtin without a signature are not recorded",
+        "they are, as `args`",
+    ),
+    Intended(
+        "stop-iteration", r"usage\.errors_of_all_kinds \| StopIteration", "a `StopIteration` of a traced function becomes a RuntimeError",
+        "it goes on as it is",
+    ),
+    Intended(
         "self-that-is-false", r"decorators\.an_object_that_is_false", "`self` is recorded where the object counts as false",
         "`self` is never recorded",
     ),
@@ -106,6 +114,10 @@ INTENDED: tuple[Intended, ...] = (
     Intended(
         "preview-of-messages", r"updates\.previews_of_", "a bare list of messages, or one message, is previewed as JSON",
         "its last text is the preview, as within `messages`",
+    ),
+    Intended(
+        "preview-of-calls", r"usage\.previews_of_calls", "a message of tool calls, and a chat within `input`, is previewed as JSON",
+        "the calls as code, the chat's last text",
     ),
     Intended(
         "preview-length", r"updates\.custom_previews_win", "previews that programs set are not cut in SQLite",
@@ -169,7 +181,12 @@ INTENDED: tuple[Intended, ...] = (
         "TypeError, ValueError or BAD_REQUEST for arguments that don't fit", "one error for all, which is an MlflowException and a ValueError",
     ),
     Intended(
-        "representation", r"entities\.representations", "spans show no names when printed", "they do",
+        "representation", r"entities\.representations|usage\.entities_as_dataclasses \| status as text",
+        "spans show no names when printed, a status is `SpanStatusCode.OK`", "they do, it is `OK`",
+    ),
+    Intended(
+        "feedback-fields", r"usage\.entities_as_dataclasses \| feedback",
+        "`dataclasses.asdict` of feedback has empty fields for other kinds of assessment", "its own fields, `value` among them",
     ),
     Intended(
         "start-time-attribute", r"entities\.a_span_as_a_dictionary \| attributes", "a start that was given is also an attribute",
