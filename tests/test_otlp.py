@@ -23,6 +23,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 import tracestore
 from tests.cli_program import run
 from tests.upkeep_store import one
+from tracestore.capture.span import LiveTrace
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
 from tracestore.importing import import_into
@@ -613,6 +614,24 @@ def test_what_ends_here_is_forwarded_without_waiting_for_the_interval(
     done = forwarding.stop()
     assert (done.traces, recording.on_ended) == (2, [])
     forwarding.stop()
+
+
+def test_the_end_of_a_trace_is_told_though_its_spans_were_written_before(
+    recording: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LiveTrace._end
+
+    def end(trace: LiveTrace, end_ns: int | None) -> None:
+        recording.flush()
+        original(trace, end_ns)
+
+    monkeypatch.setattr(LiveTrace, "_end", end)
+    told: list[int] = []
+    recording.on_ended.append(lambda: told.append(1))
+    with tracestore.start_span("root"):
+        assert told == []
+    assert recording.flush()
+    assert told[-1:] == [1]
 
 
 def test_the_receivers_own_span_has_what_other_receivers_show(

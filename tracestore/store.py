@@ -182,14 +182,12 @@ class Store:
         self._made = False
         processes.stores.add(self)
 
-    def _forget_written(self, spans: Sequence[Any]) -> None:
-        has_ended = False
+    def _forget_written(self, spans: Sequence[Any], ended: bool) -> None:
         for span in spans:
             trace = self.live.get(span[0])
             if trace is not None:
                 trace.written(span)
-            has_ended = has_ended or trace is None or trace.has_ended
-        if has_ended:
+        if ended:  # the end of a trace may be written after the last of its spans
             for tell in list(self.on_ended):
                 tell()
 

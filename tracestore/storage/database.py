@@ -129,8 +129,10 @@ class Database:
         self.outlives_power_cut = outlives_power_cut
         #: Whether the next write first takes over what dead processes left.
         self.look_for_spools = True
-        #: Called with the spans of each batch once they are committed.
-        self.on_written: Callable[[Sequence[record_rows.SpanRecord]], None] = lambda _spans: None
+        #: Called with the spans of each batch once they are committed, and whether traces that have ended are in it.
+        self.on_written: Callable[[Sequence[record_rows.SpanRecord], bool], None] = (
+            lambda _spans, _ended: None
+        )
         #: Reading connections; any thread may borrow one.
         self.readers = Readers(path, prepare)
 
@@ -150,7 +152,7 @@ class Database:
         written = self.run(write)
         if kept and self.recorder is not None:
             self.recorder.settle(kept)
-        self.on_written(spans)
+        self.on_written(spans, any(trace.status != "IN_PROGRESS" for trace in traces))
         return written
 
     def feed(self) -> tuple[int, int]:
@@ -168,7 +170,7 @@ class Database:
 
         self.run(write)
         recorder.settle(kept)
-        self.on_written([span for _, _, spans in found for span in spans])
+        self.on_written([span for _, _, spans in found for span in spans], True)
         written = sum(counts[number] for number, _, _ in found)
         return written, sum(counts.values()) - written
 
