@@ -126,6 +126,14 @@ def test_a_long_name_leaves_the_figures_whole(hostile: str) -> None:
     assert re.search(r"… +1 +100\.0 % +-$", row.rstrip())
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_figures_that_find_no_room_stand_below_one_another(demo: str, columns: int) -> None:
+    shown = without_colours(show_in_terminal("stats", "--db", demo, columns=columns))
+    totals = shown.partition("All traces\n")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in totals.splitlines()[:3]] == ["count", "error_rate", "p50"]
+    assert "…" not in totals
+
+
 @pytest.mark.parametrize("columns", [60, 100, 200])
 def test_rows_stay_on_one_line(demo: str, columns: int) -> None:
     shown = show_in_terminal("search", "--db", demo, columns=columns)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.display.payload import Allowance, cut, documents_in, messages_in, outline
+from tracestore.display.payload import (
+    Allowance,
+    cut,
+    documents_in,
+    messages_in,
+    outline,
+    preview_text,
+    tools_in,
+)
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -70,6 +78,12 @@ def _said(value: Any) -> list[tuple[str, list[tuple[str, Any]]]]:
             [("assistant", [("", "hi")])],
             id="choices",
         ),
+        pytest.param(
+            [{"role": "tool", "content": '{"high":24}'}, {"role": "tool", "content": "[1]"},
+             {"role": "user", "content": '{"high":24}'}, {"role": "tool", "content": "24"}],
+            [("tool", [("", {"high": 24})]), ("tool", [("", [1])]), ("user", [("", '{"high":24}')]), ("tool", [("", "24")])],
+            id="what tools answered",
+        ),
     ],
 )  # fmt: skip
 def test_messages_of_providers_are_read(value: Any, expected: Any) -> None:
@@ -109,6 +123,60 @@ def test_documents_keep_text_source_and_the_rest() -> None:
 @pytest.mark.parametrize("value", [None, [], ["a"], [{"page_content": 1}], [{"text": "a"}]])
 def test_other_values_are_no_documents(value: Any) -> None:
     assert documents_in(value) is None
+
+
+def test_tools_of_providers_are_read() -> None:
+    schema = {"type": "object"}
+    offered = [
+        {"type": "function", "function": {"name": "a", "description": "A.", "parameters": schema}},
+        {"name": "b", "input_schema": schema},
+    ]
+
+    tools = tools_in(offered)
+
+    assert tools is not None
+    assert [(t.name, t.description, t.schema) for t in tools] == [
+        ("a", "A.", schema),
+        ("b", "", schema),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], ["a"], [{"name": "a"}], [{"name": 1, "parameters": {}}]]
+)
+def test_other_values_are_no_tools(value: Any) -> None:
+    assert tools_in(value) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, ""),
+        ("null", ""),
+        ("no JSON {", "no JSON {"),
+        ('"a \\"text\\""', 'a "text"'),
+        ('{"question":"Why?"}', "Why?"),
+        ('{"question":"Why?","k":3,"user":{"id":1}}', 'question: Why?, k: 3, user: {"id":1}'),
+        ("[1,2]", "[1,2]"),
+        ("\ud800", "\ud800"),
+    ],
+)
+def test_previews_read_as_people_write(text: str | None, expected: str) -> None:
+    assert preview_text(text) == expected
+
+
+def test_a_few_scalars_are_one_line() -> None:
+    value = {"price": {"amount": 1.5, "currency": "EUR"}, "seats": ["1a", "1b"], "note": "a\nb"}
+
+    assert outline(value).splitlines() == [
+        "{",
+        '  "price": {"amount": 1.5, "currency": "EUR"},',
+        '  "seats": ["1a", "1b"],',
+        '  "note": "a',
+        '  b"',
+        "}",
+    ]
+    assert len(outline({"a": {"b": "c"}}, is_folded=False).splitlines()) == 5
 
 
 @given(_JSON)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.display.units import (
+    cost_text,
     count_text,
     duration_text,
     short_time_text,
@@ -60,6 +62,23 @@ def test_absurd_numbers_have_a_text_too() -> None:
 )  # fmt: skip
 def test_sizes_have_a_unit(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        (None, ""),
+        ({"total_cost": 0.0000774}, "$0.0000774"),
+        ({"total_cost": 0.005295}, "$0.005295"),
+        ({"total_cost": 12_345.678}, "$12,350"),
+        ({"total_cost": 0}, "$0"),
+        ({"total_cost": float("nan")}, ""),
+        ({"total_cost": 1e300}, ""),
+        ({"total_cost": "1"}, ""),
+    ],
+)
+def test_costs_have_four_digits_and_no_exponent(cost: dict[str, Any] | None, text: str) -> None:
+    assert cost_text(cost) == text
 
 
 def test_counts_agree_with_their_noun() -> None:

@@ -24,6 +24,7 @@ _COMPARED = ("inputs", "outputs", "attributes")
 #: Attributes that are different in every trace, or shown as other columns.
 _UNCOMPARED = frozenset(
     {"mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.traceRequestId", "mlflow.chat.tokenUsage"}
+    | {"mlflow.spanLogLevel"}  # follows from type and error
     | {"mlflow.llm.cost"}
 )
 
@@ -243,7 +244,7 @@ def _lines(value: Any) -> list[str]:
     """Return a value as lines; line breaks within its texts part lines too."""
     if value is None:
         return []
-    return display.outline(value, _MAX_CHARACTERS).splitlines()
+    return display.outline(value, _MAX_CHARACTERS, is_folded=False).splitlines()
 
 
 def _totals(trace: Trace) -> dict[str, Any]:

@@ -49,6 +49,10 @@ def since(last: str | None) -> str | None:
     return f"now() - {last.strip()}"
 
 
+#: Cells that a name needs; where there are fewer, values stand below one another.
+_LEAST_KEY = 8
+
+
 def write(answer: Answer, *, as_json: bool, as_csv: bool = False) -> None:
     """Write an answer as JSON, CSV or a table."""
     if as_json:
@@ -64,9 +68,20 @@ def show(console: Console, answer: Answer) -> None:
     if not console.is_terminal:
         console.print(safe_block(answer.to_text()), soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     rows = [answer.shown(row) for row in answer.tuples()[:MAX_SHOWN_ROWS]]
     widest = _widest_key(answer, rows, console.width)
+    if widest < (_LEAST_KEY if any(column.is_key for column in answer.columns) else 0):
+        console.print(_upright(answer, rows))
+    else:
+        console.print(_table(answer, rows, widest))
+    if len(answer) > MAX_SHOWN_ROWS:
+        console.print(dim(f"… and {len(answer) - MAX_SHOWN_ROWS:,} more rows"))
+    for note in answer.notes:
+        console.print(dim(note))
+
+
+def _table(answer: Answer, rows: Sequence[Sequence[str]], widest: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in answer.columns:
         justify: Literal["left", "right"] = "left" if column.is_key else "right"
         table.add_column(
@@ -78,11 +93,20 @@ def show(console: Console, answer: Answer) -> None:
         )
     for row in rows:
         table.add_row(*map(safe, row))
-    console.print(table)
-    if len(answer) > MAX_SHOWN_ROWS:
-        console.print(dim(f"… and {len(answer) - MAX_SHOWN_ROWS:,} more rows"))
-    for note in answer.notes:
-        console.print(dim(note))
+    return table
+
+
+def _upright(answer: Answer, rows: Sequence[Sequence[str]]) -> Table:
+    """Return a line for each value: what a narrow terminal has room for."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for place, row in enumerate(rows):
+        if place:
+            table.add_row()
+        for name, text in zip(answer.names, row, strict=True):
+            table.add_row(safe(name), safe(text))
+    return table
 
 
 def _widest_key(answer: Answer, rows: Sequence[Sequence[str]], width: int) -> int:
@@ -92,7 +116,7 @@ def _widest_key(answer: Answer, rows: Sequence[Sequence[str]], width: int) -> in
     figures = sum(
         max(map(cell_len, cells)) for cells, is_key in zip(texts, keys, strict=True) if not is_key
     )
-    return max(8, (width - figures - len(keys)) // max(1, sum(keys)))
+    return (width - figures - len(keys)) // max(1, sum(keys))
 
 
 @click.command(

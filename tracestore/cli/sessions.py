@@ -8,7 +8,8 @@ import click
 from rich.table import Table
 
 from tracestore.cli import options, streams, terminal
-from tracestore.cli.terminal import dim, preview, safe
+from tracestore.cli.terminal import dim, safe
+from tracestore.display.payload import preview_text
 from tracestore.display.session import cost_text, users_text
 from tracestore.display.units import NS_PER_MS, duration_text, short_time_text
 from tracestore.entities import Session
@@ -103,5 +104,5 @@ _COLUMNS: tuple[tuple[str, int, bool, Any], ...] = (
     ("tokens", 80, True, _tokens),
     ("cost", 80, True, cost_text),
     ("users", 100, False, users_text),
-    ("first request", 60, False, lambda s: preview(s.traces[0].info.request_preview)),
+    ("first request", 60, False, lambda s: preview_text(s.traces[0].info.request_preview)),
 )

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from tracestore.cli import options, streams, terminal
-from tracestore.cli.terminal import preview, safe
+from tracestore.cli.terminal import safe
 from tracestore.cli.traces import SHORT_ID_DIGITS, STATE_MARKS, STATE_STYLES, took_text
+from tracestore.display.payload import preview_text
 from tracestore.display.text import fit
 from tracestore.display.units import NS_PER_MS, duration_text, time_text
 from tracestore.entities import Trace
@@ -94,7 +95,7 @@ def _trace_line(trace: Trace) -> tuple[str, str]:
         safe(trace.trace_id.removeprefix("tr-")[:SHORT_ID_DIGITS]).plain,
         f"{took_text(trace):>8}",
         safe(info.name or "unnamed trace").plain,
-        safe(preview(info.request_preview)).plain,
+        safe(preview_text(info.request_preview)).plain,
     )
     return "  ".join(parts).rstrip(), STATE_STYLES.get(state, "") if state != "OK" else ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -34,19 +33,6 @@ def safe(text: object, style: str = "") -> Text:
     """Return recorded text as one line that is cut where there is no room; "" for None."""
     line = "" if text is None else visible_line(str(text)[:_MAX_LINE])
     return Text(line, style=style, no_wrap=True, overflow="ellipsis", end="")
-
-
-def preview(text: str | None) -> str:
-    """Return a recorded preview as a person reads it: a text, or the only text of an object, by itself."""
-    if text is None:
-        return ""
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text  # a chat message, or JSON that was cut
-    if isinstance(value, dict) and len(value) == 1:
-        value = next(iter(value.values()))
-    return value if isinstance(value, str) else text
 
 
 def safe_block(text: str, style: str = "") -> Text:

@@ -16,12 +16,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tracestore.cli.terminal import heading, preview, safe, safe_block
+from tracestore.cli.terminal import heading, safe, safe_block
 from tracestore.cli.traces import state_text, took_text
 from tracestore.display.escape import visible_line
 from tracestore.display.failures import cause_row, failure_of
 from tracestore.display.layout import Row, tree_rows
-from tracestore.display.payload import documents_in, outline
+from tracestore.display.payload import documents_in, outline, preview_text
 from tracestore.display.text import bar_text, fit, pad
 from tracestore.display.units import count_text, duration_text, time_text
 from tracestore.display.waterfall import SHOWN_ATTRIBUTES
@@ -107,8 +107,8 @@ def _facts(trace: Trace, experiment: str, *, is_full: bool) -> Table:
         ("session", safe(info.trace_metadata.get(SESSION_KEY))),
         ("user", safe(info.trace_metadata.get(USER_KEY))),
         ("client id", safe(info.client_request_id)),
-        ("request", _value(preview(info.request_preview), is_full=is_full)),
-        ("response", _value(preview(info.response_preview), is_full=is_full)),
+        ("request", _value(preview_text(info.request_preview), is_full=is_full)),
+        ("response", _value(preview_text(info.response_preview), is_full=is_full)),
     )
     for name, value in facts:
         if value.plain:
@@ -202,7 +202,7 @@ def _line(value: Any, *, is_request: bool) -> str | None:
         sources = ", ".join(document.source for document in documents if document.source)
         return f"{count_text(len(documents), 'document')}: {sources}"
     shorten = request_preview if is_request else response_preview
-    return preview(shorten(json.dumps(value, ensure_ascii=False)))
+    return preview_text(shorten(json.dumps(value, ensure_ascii=False)))
 
 
 def full_spans(trace: Trace) -> Iterator[RenderableType]:

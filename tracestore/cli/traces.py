@@ -13,7 +13,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tracestore.cli.terminal import preview, safe
+from tracestore.cli.terminal import safe
+from tracestore.display.payload import preview_text
 from tracestore.display.units import NS_PER_MS, duration_text, time_text
 from tracestore.entities import Trace, TraceState
 
@@ -63,8 +64,8 @@ def _columns(width: int) -> tuple[_Column, ...]:
         _Column(f"start {_zone_text(zone)}", lambda t: _start(t, zone, is_wide=is_wide), 72),
         _Column("took", lambda t: safe(took_text(t)), 50, is_number=True),
         _Column("tokens", lambda t: safe(_tokens(t)), 90, is_number=True),
-        _Column("request", lambda t: safe(preview(t.info.request_preview)), 0, ratio=3),
-        _Column("response", lambda t: safe(preview(t.info.response_preview)), 100, ratio=3),
+        _Column("request", lambda t: safe(preview_text(t.info.request_preview)), 0, ratio=3),
+        _Column("response", lambda t: safe(preview_text(t.info.response_preview)), 100, ratio=3),
     )
 
 

@@ -1,4 +1,4 @@
-"""Recorded values to what a person reads: chat messages, retrieved documents, bounded outlines.
+"""Recorded values to what a person reads: chat messages, tools, retrieved documents, bounded outlines.
 
 Knows the shapes that model providers and frameworks use, not how anything is drawn. A shape that is almost
 right is no error, it is shown as an outline. Invariant: nothing recorded is left out without a note that
@@ -23,12 +23,15 @@ MAX_TEXT = 8_000
 _MAX_ITEMS = 100
 _MAX_DEPTH = 24
 _MAX_NUMBERS_ON_A_LINE = 32
+_MAX_LINE = 72
 
 _LANGCHAIN_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "summary_text"})
 _CALL_PARTS = frozenset({"tool_use", "function_call", "tool_call", "server_tool_use"})
 _RESULT_PARTS = frozenset({"tool_result", "function_call_output"})
 _SOURCE_KEYS = ("title", "source", "doc_uri", "url", "id")
+_TOOL_ROLES = frozenset({"tool", "function"})
+_SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema")
 _ROLELESS_ITEMS = _CALL_PARTS | _RESULT_PARTS | {"reasoning"}  # of OpenAI's Responses API
 
 
@@ -56,6 +59,15 @@ class Document:
     source: str
     text: str
     extra: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that a model was offered: its name, what it says it does, and the schema of its arguments."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
 
 
 class Allowance:
@@ -143,6 +155,8 @@ def _message(value: dict[str, Any]) -> Message:
     if not _is_message(value):
         return Message("tool" if _kind(value) in _RESULT_PARTS else "assistant", [_part(value)])
     content = value.get("content", value.get("parts"))
+    if isinstance(content, str) and _role(value) in _TOOL_ROLES:
+        content = [_structured(content)]
     calls = value.get("tool_calls")
     parts = _parts(content) + (_parts(calls) if isinstance(calls, list) else [])
     shown = {"role", "content" if "content" in value else "parts"}
@@ -169,7 +183,7 @@ def _part(item: Any) -> Part:
         arguments = item.get("input", item.get("arguments", item.get("args")))
         return Part(f"calls {item.get('name', '')}", _decoded(arguments))
     if kind in _RESULT_PARTS:
-        return Part("result", item.get("content", item.get("output")))
+        return Part("result", _structured(item.get("content", item.get("output"))))
     if isinstance(item.get("text"), str) and (kind in _TEXT_PARTS or set(item) == {"text"}):
         return Part("", item["text"])
     return Part(kind, item)
@@ -181,8 +195,36 @@ def _decoded(arguments: Any) -> Any:
         return arguments
     try:
         return msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or a text that can't be encoded
         return arguments
+
+
+def _structured(said: Any) -> Any:
+    """Return the object or array that a text holds; any other text stays text."""
+    value = _decoded(said)
+    return value if isinstance(value, (dict, list)) else said
+
+
+# Tools -----------------------------------------------------------------------------------------------------
+
+
+def tools_in(value: Any) -> list[Tool] | None:
+    """Return the tools that `value`, a list of definitions as OpenAI's and Anthropic's, offers; else None."""
+    if not isinstance(value, list) or not value:
+        return None
+    tools = [_tool(item) for item in value]
+    return None if None in tools else [tool for tool in tools if tool is not None]
+
+
+def _tool(item: Any) -> Tool | None:
+    function = item.get("function") if isinstance(item, dict) else None
+    given = function if isinstance(function, dict) else item
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        return None
+    schema = next((given[key] for key in _SCHEMA_KEYS if isinstance(given.get(key), dict)), None)
+    description = given.get("description")
+    said = description if isinstance(description, str) else ""
+    return None if schema is None else Tool(given["name"], said, schema)
 
 
 # Documents -------------------------------------------------------------------------------------------------
@@ -206,18 +248,39 @@ def _document(item: dict[str, Any]) -> Document:
     return Document(fields[source_key] if source_key else "", item["page_content"], extra)
 
 
+# Previews --------------------------------------------------------------------------------------------------
+
+
+def preview_text(text: str | None) -> str:
+    """Return a preview as a person reads it: a text or an object's only text by itself, fields without quotes."""
+    value = _decoded(text)
+    if value is None:
+        return ""
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else str(text)
+    if len(value) == 1 and isinstance(only := next(iter(value.values())), str):
+        return only
+    said = ((key, each if isinstance(each, str) else _json(each)) for key, each in value.items())
+    return ", ".join(f"{key}: {each}" for key, each in said)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 # Outlines --------------------------------------------------------------------------------------------------
 
 
-def outline(value: Any, most: int = MAX_TEXT) -> str:
+def outline(value: Any, most: int = MAX_TEXT, *, is_folded: bool = True) -> str:
     """Return `value` as indented JSON for people, of about `most` characters at most.
 
     Each text in it is cut by itself, so that a picture does not hide what comes after it; line breaks in
-    texts are kept; lists of numbers go on one line. Notes say what was left out.
+    texts are kept; lists of numbers, and other values of a few scalars where `is_folded`, go on one line. Notes
+    say what was left out.
     """
     pieces: list[str] = []
     length = 0
-    for piece in _pieces(value, 0, max(80, most // 4)):
+    for piece in _pieces(value, 0, max(80, most // 4), is_folded=is_folded):
         pieces.append(piece)
         length += len(piece)
         if length > most:
@@ -225,31 +288,59 @@ def outline(value: Any, most: int = MAX_TEXT) -> str:
     return "".join(pieces)
 
 
-def _pieces(value: Any, depth: int, most: int) -> Iterator[str]:
+def _pieces(value: Any, depth: int, most: int, *, is_folded: bool) -> Iterator[str]:
     if isinstance(value, str):
         yield _quoted(value, depth, most)
+    elif is_folded and (short := _one_line(value)):
+        yield short
     elif isinstance(value, dict) and value:
-        yield from _members(value, depth, most)
+        yield from _members(value, depth, most, is_folded=is_folded)
     elif isinstance(value, (list, tuple)) and value:
-        yield from _items(value, depth, most)
+        yield from _items(value, depth, most, is_folded=is_folded)
     else:
         yield _scalar(value)
 
 
-def _members(value: dict[Any, Any], depth: int, most: int) -> Iterator[str]:
+def _one_line(value: Any) -> str:
+    """Return an object or array of a few scalars as one line; "" where it needs more, or is neither."""
+    if not isinstance(value, (dict, list, tuple)) or not 0 < len(value) <= _MAX_LINE // 4:
+        return ""
+    scalars = [*value, *value.values()] if isinstance(value, dict) else value
+    if not all(map(_is_short, scalars)):
+        return ""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return ""
+    return text if len(text) <= _MAX_LINE else ""
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) < _MAX_LINE and "\n" not in value
+    return (
+        value is None
+        or isinstance(value, (bool, float))
+        or (isinstance(value, int) and abs(value) < 1e18)
+    )
+
+
+def _members(value: dict[Any, Any], depth: int, most: int, *, is_folded: bool) -> Iterator[str]:
     if depth >= _MAX_DEPTH:
         yield f"{{… {count_text(len(value), 'key')}}}"
         return
     yield "{"
     for place, (key, item) in enumerate(itertools.islice(value.items(), _MAX_ITEMS)):
         yield ("," if place else "") + _line(depth + 1) + _quoted(str(key), depth + 1, most) + ": "
-        yield from _pieces(item, depth + 1, most)
+        yield from _pieces(item, depth + 1, most, is_folded=is_folded)
     if len(value) > _MAX_ITEMS:
         yield f",{_line(depth + 1)}… {count_text(len(value) - _MAX_ITEMS, 'more key')}"
     yield _line(depth) + "}"
 
 
-def _items(value: list[Any] | tuple[Any, ...], depth: int, most: int) -> Iterator[str]:
+def _items(
+    value: list[Any] | tuple[Any, ...], depth: int, most: int, *, is_folded: bool
+) -> Iterator[str]:
     if depth >= _MAX_DEPTH:
         yield f"[… {count_text(len(value), 'item')}]"
         return
@@ -259,7 +350,7 @@ def _items(value: list[Any] | tuple[Any, ...], depth: int, most: int) -> Iterato
     yield "["
     for place, item in enumerate(value[:_MAX_ITEMS]):
         yield ("," if place else "") + _line(depth + 1)
-        yield from _pieces(item, depth + 1, most)
+        yield from _pieces(item, depth + 1, most, is_folded=is_folded)
     if len(value) > _MAX_ITEMS:
         yield f",{_line(depth + 1)}… {count_text(len(value) - _MAX_ITEMS, 'more item')}"
     yield _line(depth) + "]"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tracestore.display.escape import visible_line
 from tracestore.display.failures import cause_row, failure_of
 from tracestore.display.layout import Row, tree_rows
+from tracestore.display.payload import preview_text
 from tracestore.display.units import (
     NS_PER_MS,
     count_text,
@@ -211,7 +212,7 @@ def _trace_cells(trace: Trace, zone: tzinfo | None) -> tuple[str, ...]:
         _duration(info.execution_duration),
         f"{len(trace.data.spans):,}",
         short_time_text(info.request_time, zone),
-        _text(info.request_preview),
+        _text(preview_text(info.request_preview)),
     )
 
 

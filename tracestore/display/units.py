@@ -6,7 +6,10 @@ is short (at most 40 characters) unless the number itself is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
 
 NS_PER_US = 1_000
 NS_PER_MS = 1_000_000
@@ -14,6 +17,8 @@ NS_PER_S = 1_000_000_000
 NS_PER_MIN = 60 * NS_PER_S
 NS_PER_H = 60 * NS_PER_MIN
 NS_PER_DAY = 24 * NS_PER_H
+
+_MAX_COST = 1e12  # a larger one is no cost, and an integer may be too large to format
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -65,6 +70,13 @@ def size_text(size_bytes: int) -> str:
 def count_text(count: int, noun: str, plural: str | None = None) -> str:
     """Return "1 span", "2,300 spans"; `plural` where it is not the noun with an s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def cost_text(cost: Mapping[str, Any] | None) -> str:
+    """Return the total of a cost as "$0.00211", four digits of it; "" where none is known, or it is nonsense."""
+    total = (cost or {}).get("total_cost")
+    is_number = isinstance(total, (int, float)) and abs(total) < _MAX_COST
+    return f"${Decimal(f'{total:.4g}'):,f}" if is_number else ""
 
 
 def time_text(time_ms: int | None, zone: tzinfo | None = None) -> str:
