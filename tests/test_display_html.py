@@ -196,6 +196,20 @@ def test_table_has_a_row_for_each_trace() -> None:
     assert 'title="tr-01947ad1c02b4f5e8d3c2b1a09f8e7d6"' in html
 
 
+def test_many_tags_leave_a_row_its_height() -> None:
+    tagged = trace(span("a", "a"), tags={f"key {number}": "x" * 50 for number in range(60)})
+
+    table = traces_html([tagged])
+
+    assert table.count('class="ts-chip"') == 7
+    assert "… 54 more" in table
+
+
+def test_a_table_says_what_a_trace_failed_of() -> None:
+    assert "ts-failure" in traces_html([real_trace()])
+    assert "503 Service Unavailable" in traces_html([real_trace()])
+
+
 def test_long_table_says_how_many_it_shows() -> None:
     assert "The first 200 of 250 traces are shown." in traces_html([trace(span("s", "a"))] * 250)
 

@@ -33,7 +33,8 @@ _STYLE = Markup(
     ".ts-answer table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     ".ts-answer th,.ts-answer td{padding:3px 10px;text-align:right;white-space:nowrap;"
     "border-bottom:1px solid light-dark(#dde1e6,#333a44)}"
-    ".ts-answer .ts-k{text-align:left}"
+    ".ts-answer :is(th,td):first-child{padding-left:0}"
+    ".ts-answer .ts-k{text-align:left;max-width:min(42ch,40vw);overflow:hidden;text-overflow:ellipsis}"
     ".ts-answer .ts-bar{background:no-repeat linear-gradient(light-dark(#cfe3f3,#20425c),"
     "light-dark(#cfe3f3,#20425c))}"
     ".ts-answer .ts-note{color:light-dark(#59636e,#a2acb8);margin:6px 0}"
@@ -91,7 +92,7 @@ def _largest(answer: Answer, name: str) -> float:
 
 def _cell(text: str, value: object, column: Column, most: float) -> Markup:
     if column.is_key:
-        return element("td", "ts-k", text)
+        return element("td", "ts-k", text, title=text)
     if most and isinstance(value, (int, float)):
         percent = round(value / most * 100, 1)
         return element("td", "ts-bar", text, style=f"background-size:{percent}% 100%")

@@ -15,9 +15,11 @@ from tracestore.display.payload import (
     Document,
     Message,
     Part,
+    Tool,
     cut,
     documents_in,
     messages_in,
+    tools_in,
 )
 from tracestore.display.units import count_text
 
@@ -59,13 +61,13 @@ def titled(title: str, *children: str) -> Markup:
     return element("div", "ts-section", element("div", "ts-heading", title), *children)
 
 
-def chips(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return labels with values, all short, the whole in the tooltip; "" for no pair."""
+def chips(pairs: Sequence[tuple[str, str]], most: int = _MAX_CHIPS) -> str:
+    """Return labels with values, all short, the whole in the tooltip, `most` of them; "" for no pair."""
     if not pairs:
         return ""
-    shown = [_chip(label, value) for label, value in pairs[:_MAX_CHIPS]]
-    if len(pairs) > _MAX_CHIPS:
-        shown.append(element("span", "ts-chip", f"… {len(pairs) - _MAX_CHIPS:,} more"))
+    shown = [_chip(label, value) for label, value in pairs[:most]]
+    if len(pairs) > most:
+        shown.append(element("span", "ts-chip", f"… {len(pairs) - most:,} more"))
     return element("div", "ts-chips", *shown)
 
 
@@ -89,13 +91,17 @@ def value_block(value: Any, allowance: Allowance) -> Markup:
 
 
 def fields_block(fields: Mapping[str, Any], allowance: Allowance) -> Markup:
-    """Return keys and values; a value that is a dictionary is outlined, not opened further."""
+    """Return keys and values, conversations and documents first; a dictionary among the values is outlined."""
     items = list(fields.items())[:MAX_ITEMS]
-    rows = [
-        join([element("dt", "", line(key)), element("dd", "", _field(value, allowance))])
-        for key, value in items
-    ]
+    wide = [bool(messages_in(value) or documents_in(value)) for _, value in items]
+    order = sorted(range(len(items)), key=lambda place: not wide[place])
+    rows = [_field_row(*items[place], allowance, is_wide=wide[place]) for place in order]
     return join([element("dl", "ts-fields", *rows), *more(len(fields) - len(items), "field")])
+
+
+def _field_row(key: str, value: Any, allowance: Allowance, *, is_wide: bool) -> Markup:
+    kind = "ts-wide" if is_wide else ""
+    return join([element("dt", kind, line(key)), element("dd", kind, _field(value, allowance))])
 
 
 def _field(value: Any, allowance: Allowance) -> Markup:
@@ -103,6 +109,8 @@ def _field(value: Any, allowance: Allowance) -> Markup:
         return _conversation(messages, allowance)
     if documents := documents_in(value):
         return _documents(documents, allowance)
+    if tools := tools_in(value):
+        return _tools(tools, allowance)
     if isinstance(value, str):
         return text_block(allowance.cut(value))
     return element("pre", "ts-outline", allowance.outline(value))
@@ -163,6 +171,25 @@ def _documents(documents: Sequence[Document], allowance: Allowance) -> Markup:
     return join(
         [element("ol", "ts-documents", *shown), *more(len(documents) - len(shown), "document")]
     )
+
+
+def _tools(tools: Sequence[Tool], allowance: Allowance) -> Markup:
+    """Return names with what they do; the schemas are folded."""
+    shown = [
+        element(
+            "details",
+            "ts-more",
+            element(
+                "summary",
+                "",
+                element("span", "ts-call", line(tool.name)),
+                f" {line(tool.description)}",
+            ),
+            element("pre", "ts-outline", allowance.outline(tool.schema)),
+        )
+        for tool in tools[:MAX_ITEMS]
+    ]
+    return join([*shown, *more(len(tools) - len(shown), "tool")])
 
 
 # Assessments -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from tracestore.display.html import MAX_HTML_BYTES, card, fill_room, state_mark
 from tracestore.display.markup import Markup, element, join
 from tracestore.display.payload import cut
 from tracestore.display.text import MIN_WIDTH, fit, pad
-from tracestore.display.units import NS_PER_MS, count_text, duration_text, time_text
+from tracestore.display.units import NS_PER_MS, cost_text, count_text, duration_text, time_text
 
 if TYPE_CHECKING:
     from tracestore.difference import SpanPair, TraceDiff
@@ -40,8 +40,18 @@ def difference_html(difference: TraceDiff) -> str:
     shown = fill_room(rows, MAX_HTML_BYTES - 100_000)
     return card(
         head,
+        _column_titles(),
         element("div", "ts-spans", *shown),
         *more(len(difference.pairs) - len(shown), "step"),
+    )
+
+
+def _column_titles() -> Markup:
+    titles = ("Step", "Tokens A", "Tokens B", "Duration A", "Duration B", "Change")
+    kinds = ("ts-label", *["ts-duration ts-tokens"] * 2, *["ts-duration"] * 3)
+    named = zip(kinds, titles, strict=True)
+    return element(
+        "div", "ts-axis ts-pair", *(join([element("span", k, t), " "]) for k, t in named)
     )
 
 
@@ -74,12 +84,12 @@ def _side(label: str, trace: Trace) -> Markup:
 
 def _facts(trace: Trace) -> list[tuple[str, str]]:
     tokens = (trace.info.token_usage or {}).get("total_tokens")
-    cost = (trace.info.cost or {}).get("total_cost")
+    cost = cost_text(trace.info.cost)
     facts = [("spans", f"{len(trace.data.spans):,}")]
     if isinstance(tokens, int):
         facts.append(("tokens", f"{tokens:,}"))
-    if isinstance(cost, (int, float)):
-        facts.append(("cost", f"${cost:.4g}"))
+    if cost:
+        facts.append(("cost", cost))
     return facts
 
 
@@ -95,17 +105,16 @@ def _pair_block(pair: SpanPair) -> Markup:
         *((mark(_KINDS[kind], _said(pair)),) if kind != "same" else ()),
     )
     first, second = pair.durations_ns
-    summary = element(
-        "summary",
-        "ts-row ts-pair",
-        label,
-        " ",
-        element("span", "ts-duration", duration_text(first)),
-        " ",
-        element("span", "ts-duration", duration_text(second)),
-        " ",
-        element("span", "ts-duration", _change_text(first, second)),
-    )
+    tokens = [
+        element("span", "ts-duration ts-tokens", "" if count is None else f"{count:,}")
+        for count in pair.tokens
+    ]
+    durations = [
+        element("span", "ts-duration", text)
+        for text in (duration_text(first), duration_text(second), _change_text(first, second))
+    ]
+    cells = [label, *tokens, *durations]
+    summary = element("summary", "ts-row ts-pair", *(join([cell, " "]) for cell in cells))
     return element("details", "ts-span", summary, element("div", "ts-details", *_sections(pair)))
 
 
@@ -132,7 +141,7 @@ def _sections(pair: SpanPair) -> list[Markup]:
         if count is not None
     ]
     costs = [
-        f"{name}: ${cost:.4g}"
+        f"{name}: {cost_text({'total_cost': cost})}"
         for name, cost in zip("AB", pair.costs, strict=True)
         if cost is not None
     ]
@@ -156,6 +165,8 @@ def _sections(pair: SpanPair) -> list[Markup]:
 def _lines(lines: Sequence[str], sign: str) -> Markup:
     kind = "ts-removed" if sign == "-" else "ts-added"
     shown = [cut(each[2:], _MAX_LINE) for each in lines[:_MAX_LINES] if each[0] == sign]
+    if not shown:
+        return element("div", "ts-note", "nothing")
     return element("div", f"ts-outline {kind}", "\n".join(shown))
 
 

@@ -28,8 +28,8 @@ from tracestore.display.blocks import (
 from tracestore.display.failures import cause_row, failure_of
 from tracestore.display.layout import Axis, Row, time_axis, tree_rows
 from tracestore.display.markup import Markup, element, join
-from tracestore.display.payload import Allowance
-from tracestore.display.units import NS_PER_MS, count_text, duration_text, time_text
+from tracestore.display.payload import Allowance, preview_text
+from tracestore.display.units import NS_PER_MS, cost_text, count_text, duration_text, time_text
 from tracestore.display.waterfall import axis_block, span_block
 
 if TYPE_CHECKING:
@@ -49,7 +49,18 @@ _MOST_PER_SPAN = 40_000
 _LEAST_PER_SPAN = 600
 _MOST_PER_HEAD = 20_000
 _MAX_PREVIEW = 600
-_MAX_COST = 1e12  # a larger one is no cost, and an integer may be too large to format
+_MAX_LABELS = 6  # of a trace in a table
+
+_COLUMNS = (
+    ("trace", "Trace"),
+    ("start", "Start"),
+    ("time", "Duration"),
+    ("spans", "Spans"),
+    ("tokens", "Tokens"),
+    ("preview", "Request"),
+    ("preview", "Response"),
+    ("labels", "Labels"),
+)
 
 _STATES = {"OK": ("ok", "OK"), "ERROR": ("error", "Error"), "IN_PROGRESS": ("open", "In progress")}
 
@@ -79,24 +90,31 @@ def trace_html(trace: Trace, zone: tzinfo | None = None) -> str:
     return card(head, axis_line, spans, _omitted_note(rows, len(shown)))
 
 
-def traces_html(traces: Sequence[Trace], zone: tzinfo | None = None) -> str:
+def traces_html(
+    traces: Sequence[Trace], zone: tzinfo | None = None, *, head: Sequence[str] = ()
+) -> str:
     """Return `traces` as a table, a row each, at most MAX_TRACES of them and MAX_HTML_BYTES.
 
     Args:
         traces: The traces, in the order they are to be shown.
         zone: Time zone of the times, by default this machine's.
+        head: What stands above the table.
     """
     if not traces:
-        return card(_note("No traces."))
+        return card(*head, _note("No traces."))
     longest_ms = max(trace.info.execution_duration or 0 for trace in traces)
     rows = (_trace_row(trace, longest_ms, zone) for trace in traces[:MAX_TRACES])
     shown = fill_room(rows, _room_bytes())
-    titles = ("Trace", "Start", "Duration", "Spans", "Tokens", "Request", "Response", "Labels")
-    header = element("tr", "", *(element("th", "", title) for title in titles))
-    table = element("table", "ts-table", element("thead", "", header), element("tbody", "", *shown))
+    table = element("table", "ts-table", header_row(_COLUMNS), element("tbody", "", *shown))
     left_out = len(traces) - len(shown)
     note = f"The first {len(shown):,} of {count_text(len(traces), 'trace')} are shown."
-    return card(table, _note(note) if left_out else "")
+    return card(*head, table, _note(note) if left_out else "")
+
+
+def header_row(columns: Iterable[tuple[str, str]]) -> Markup:
+    """Return the head of a table; a column is its kind, as in `ts-cell-…`, and its title."""
+    titles = (element("th", f"ts-cell-{kind}", title) for kind, title in columns)
+    return element("thead", "", element("tr", "", *titles))
 
 
 def card(*parts: str) -> str:
@@ -228,7 +246,7 @@ def _owner_chips(info: TraceInfo) -> list[tuple[str, str]]:
 
 
 def _usage_chips(info: TraceInfo) -> list[tuple[str, str]]:
-    pairs = (("tokens", _tokens(info.token_usage)), ("cost", _cost(info.cost)))
+    pairs = (("tokens", _tokens(info.token_usage)), ("cost", cost_text(info.cost)))
     return [(label, value) for label, value in pairs if value]
 
 
@@ -243,12 +261,6 @@ def _tokens(usage: dict[str, Any] | None) -> str:
     return f"{total} ({parts})" if total and parts else total or parts
 
 
-def _cost(cost: dict[str, Any] | None) -> str:
-    total = (cost or {}).get("total_cost")
-    is_number = isinstance(total, (int, float)) and abs(total) < _MAX_COST
-    return f"${total:,.4g}" if is_number else ""
-
-
 def _previews(info: TraceInfo) -> str:
     previews = (("Request", info.request_preview), ("Response", info.response_preview))
     lines = [
@@ -259,7 +271,7 @@ def _previews(info: TraceInfo) -> str:
             " ",
             text_block(line(text, _MAX_PREVIEW)),
         )
-        for label, text in previews
+        for label, text in ((label, preview_text(said)) for label, said in previews)
         if text
     ]
     return element("div", "ts-previews", *lines) if lines else ""
@@ -311,7 +323,7 @@ def _trace_row(trace: Trace, longest_ms: int, zone: tzinfo | None) -> Markup:
         ("spans", f"{len(trace.data.spans):,}"),
         ("tokens", f"{tokens:,}" if isinstance(tokens, int) else ""),
         ("preview", _clamped(info.request_preview)),
-        ("preview", _clamped(info.response_preview)),
+        ("preview", _failure(trace) or _clamped(info.response_preview)),
         ("labels", _labels(info)),
     )
     return element("tr", "", *(element("td", f"ts-cell-{kind}", text) for kind, text in cells))
@@ -323,18 +335,25 @@ def _share(duration_ms: int, longest_ms: int) -> Markup:
     return element("span", "ts-share", element("span", "ts-bar", style=f"width:{percent:.1f}%"))
 
 
+def _failure(trace: Trace) -> str:
+    """Return what a trace failed of; "" where it did not, or its spans are not there."""
+    cause = cause_row(tree_rows(trace)) if str(trace.info.state) == "ERROR" else None
+    said = ": ".join(filter(None, failure_of(cause.span))) if cause else ""
+    return element("div", "ts-clamp ts-failure", line(said, _MAX_PREVIEW)) if said else ""
+
+
 def _clamped(text: str | None) -> str:
-    preview = line(text, _MAX_PREVIEW)
+    preview = line(preview_text(text), _MAX_PREVIEW)
     return element("div", "ts-clamp", preview, title=preview) if preview else ""
 
 
 def _labels(info: TraceInfo) -> Markup:
-    """Return the assessments in force, then whose trace it is and its tags."""
+    """Return the assessments in force, then whose trace it is and the first of its tags."""
     in_force = [assessment for assessment in info.assessments if assessment.valid is not False]
     return join(
         [
             *(assessment_mark(assessment) for assessment in in_force[:MAX_ITEMS]),
             *more(len(in_force) - MAX_ITEMS, "assessment"),
-            chips([*_owner_chips(info), *_tag_chips(info)]),
+            chips([*_owner_chips(info), *_tag_chips(info)], _MAX_LABELS),
         ]
     )

@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
+from tracestore.display import units
+from tracestore.display.blocks import chips, line
 from tracestore.display.escape import visible_line
-from tracestore.display.html import card, traces_html
-from tracestore.display.markup import Markup, element, join
+from tracestore.display.html import card, header_row, traces_html
+from tracestore.display.markup import Markup, element
+from tracestore.display.payload import preview_text
 from tracestore.display.text import MIN_WIDTH, fit, traces_text
 from tracestore.display.units import (
     NS_PER_MS,
     count_text,
     duration_text,
-    short_time_text,
     time_text,
 )
 
 if TYPE_CHECKING:
     from tracestore.entities.session import Session
-
-#: A sum beyond this is not shown; somebody recorded nonsense.
-_MAX_COST = 1e15
 
 #: Sessions that one table shows, and characters of one cell.
 MAX_SESSIONS = 1_000
@@ -46,8 +45,32 @@ def session_text(
 
 def session_html(session: Session, zone: tzinfo | None = None) -> str:
     """Return `session` as HTML: its head, then its traces as in `traces_html`."""
-    lines = [element("div", "ts-note", line) for line in _head(session, zone)]
-    return join([Markup(card(*lines)), Markup(traces_html(session.traces, zone))])
+    head = element(
+        "div",
+        "ts-head",
+        element(
+            "div",
+            "ts-title",
+            element("span", "ts-key", "Session"),
+            " ",
+            element("span", "ts-name", line(session.id)),
+            " ",
+            element("span", "ts-total", _duration(session)),
+        ),
+        chips([(label, value) for label, value in _facts(session, zone) if value]),
+    )
+    return traces_html(session.traces, zone, head=[head])
+
+
+def _facts(session: Session, zone: tzinfo | None) -> list[tuple[str, str]]:
+    return [
+        ("traces", f"{len(session):,}"),
+        ("errors", f"{session.error_count:,}" if session.error_count else ""),
+        ("tokens", tokens_text(session).partition(" ")[0]),
+        ("cost", cost_text(session)),
+        ("users", users_text(session)),
+        ("start", time_text(session.start_time_ms, zone)),
+    ]
 
 
 def sessions_text(
@@ -67,40 +90,44 @@ def sessions_html(sessions: Sequence[Session], zone: tzinfo | None = None) -> st
     """Return `sessions` as a table, a row each, at most MAX_SESSIONS of them."""
     if not sessions:
         return card(element("div", "ts-note", "No sessions."))
-    header = element("tr", "", *(element("th", "", title) for title in _TITLES))
     rows = [_row(session, zone) for session in sessions[:MAX_SESSIONS]]
-    table = element("table", "ts-table", element("thead", "", header), element("tbody", "", *rows))
+    table = element("table", "ts-table", header_row(_COLUMNS), element("tbody", "", *rows))
     note = f"The first {MAX_SESSIONS:,} of {count_text(len(sessions), 'session')} are shown."
     return card(table, element("div", "ts-note", note) if len(sessions) > MAX_SESSIONS else "")
 
 
-_TITLES = (
-    "Session",
-    "Start",
-    "Duration",
-    "Traces",
-    "Errors",
-    "Tokens",
-    "Cost",
-    "Users",
-    "First request",
+_COLUMNS = (
+    ("trace", "Session"),
+    ("start", "Start"),
+    ("time", "Duration"),
+    ("traces", "Traces"),
+    ("errors", "Errors"),
+    ("tokens", "Tokens"),
+    ("cost", "Cost"),
+    ("users", "Users"),
+    ("preview", "First request"),
 )
 
 
 def _row(session: Session, zone: tzinfo | None) -> Markup:
     first = session.traces[0].info.request_preview if session.traces else None
     cells = (
-        str(session.id)[:_MAX_CELL],
-        short_time_text(session.start_time_ms, zone),
+        element("span", "ts-name", line(session.id, _MAX_CELL)),
+        time_text(session.start_time_ms, zone),
         _duration(session),
         f"{len(session):,}",
         f"{session.error_count:,}" if session.error_count else "",
         tokens_text(session).partition(" ")[0],
         cost_text(session),
         users_text(session),
-        (first or "")[:_MAX_CELL],
+        element("div", "ts-clamp", line(preview_text(first), _MAX_CELL)) if first else "",
     )
-    return element("tr", "", *(element("td", "", visible_line(cell)) for cell in cells))
+    kinds = (kind for kind, _ in _COLUMNS)
+    return element(
+        "tr",
+        "",
+        *(element("td", f"ts-cell-{kind}", cell) for kind, cell in zip(kinds, cells, strict=True)),
+    )
 
 
 def _duration(session: Session) -> str:
@@ -132,8 +159,7 @@ def tokens_text(session: Session) -> str:
 
 def cost_text(session: Session) -> str:
     """Return "$0.0123", "" where it is not known."""
-    total = session.cost.get("total_cost")
-    return f"${total:,.4g}" if total is not None and abs(total) < _MAX_COST else ""
+    return units.cost_text(session.cost)
 
 
 def users_text(session: Session) -> str:

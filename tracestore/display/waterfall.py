@@ -23,11 +23,11 @@ from tracestore.display.failures import EXCEPTION
 from tracestore.display.layout import Axis, Row
 from tracestore.display.markup import Markup, element
 from tracestore.display.payload import Allowance
-from tracestore.display.units import duration_text
+from tracestore.display.units import cost_text, count_text, duration_text
 
 if TYPE_CHECKING:
     from tracestore.entities.assessment import Expectation, Feedback
-    from tracestore.entities.span import SpanEvent
+    from tracestore.entities.span import Span, SpanEvent
 
 _MAX_DRAWN_DEPTH = 24
 _LAST_TICK = 0.94  # of the axis; a label further right would leave the page
@@ -103,11 +103,23 @@ def _summary(row: Row, *, is_assessed: bool) -> Markup:
         element("span", "ts-type", line(span.span_type, 40)) if span.span_type else "",
         *_marks(row, is_assessed=is_assessed),
         " ",
-        element("span", "ts-model", line(span.model_name, 60)) if span.model_name else "",
+        element("span", "ts-model", used) if (used := _usage(span)) else "",
     )
     return element(
         "summary", "ts-row", label, " ", element("span", "ts-duration", duration), " ", _bar(row)
     )
+
+
+def _usage(span: Span) -> str:
+    """Return "gpt-4o · 670 tokens · $0.0021", as far as it is known; a span without a model has none."""
+    if not span.model_name:
+        return ""
+    attributes = span.attributes
+    usage = attributes.get("mlflow.chat.tokenUsage")
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    tokens = count_text(total, "token") if isinstance(total, int) else ""
+    facts = (line(span.model_name, 60), tokens, cost_text(span.llm_cost))
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _marks(row: Row, *, is_assessed: bool) -> list[Markup]:
