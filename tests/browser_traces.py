@@ -43,6 +43,10 @@ ATTACKS = (
     "\x1b]8;;http://pwned.invalid\x07click\x1b]8;;\x07\x00\x08\x9b31m",
     "\u202egnp.exe\u2066\u200b\ufeff \U000e0069\U000e0067\U000e006e",
     "\ud800 lone \udfff",
+    "\u2028window.pwned=1\u2029//</script\u2028><!--<script>]]>",
+    "red;background:url(http://pwned.invalid/css)}*{display:none}/*",
+    "constructor",
+    "__proto__",
 )
 
 

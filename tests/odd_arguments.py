@@ -206,6 +206,7 @@ def of_the_store(on: Scene) -> Calls:
         "get_session": {"session_id": "s"},
         "search_frame": {},
         "span_counts": of_traces,
+        "failures": of_traces,
         "set_metadata": {**of_traces, "key": "k", "value": "v"},
         "delete_metadata": {**of_traces, "key": "k", "value": "v"},
         "get_or_create_experiment": {"name": "another"},

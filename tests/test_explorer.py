@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 
 import tracestore
 from tracestore import explorer, viewing
+from tracestore.entities import SpanStatus, SpanStatusCode
 from tracestore.errors import (
     FilterSyntaxError,
     InvalidArgumentError,
@@ -89,6 +91,32 @@ def test_find_names_the_spans_by_their_place_in_the_tree(recording: Store) -> No
     found = Explorer(recording).answer({"verb": "find", "id": trace_id, "words": "HAY needle"})
 
     assert found == [1]
+
+
+def test_the_list_says_what_failed(recording: Store) -> None:
+    @tracestore.trace
+    def outer() -> None:
+        with contextlib.suppress(KeyError), tracestore.start_span("tried"):
+            raise KeyError("first")
+        with tracestore.start_span("inner"):
+            raise ValueError("the reason")
+
+    with contextlib.suppress(ValueError):
+        outer()
+    with tracestore.start_span("fine"), tracestore.start_span("step") as step:
+        step.set_status("ERROR")
+    with tracestore.start_span("said") as said:
+        said.set_status(SpanStatus(SpanStatusCode.ERROR, "no key"))
+
+    shown = Explorer(recording)
+    records = search(shown)["records"]
+
+    expected = {"outer": "ValueError: the reason", "fine": None, "said": "no key"}
+    assert {each["name"]: each["error"] for each in records} == expected
+    opened = [
+        shown.answer({"verb": "open", "id": each["id"]})["record"]["error"] for each in records
+    ]
+    assert opened == [each["error"] for each in records]  # the page reads spans, the list the file
 
 
 def test_a_session_is_in_the_order_of_time(recording: Store) -> None:

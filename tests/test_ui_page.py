@@ -134,7 +134,93 @@ def test_search_within_a_trace_marks_what_it_finds(
         assert page.locator(".tu-detail h2").inner_text() == "search_handbook"
 
 
+def test_tokens_stand_beside_the_spans_that_used_them(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    with open_traces(browser, tmp_path, [real_trace()]) as (page, *_):
+        assert page.locator(".tu-span .tu-tokens").all_inner_texts()[:7] == [
+            *("3,077", "", "", "", "", "1,433", "")
+        ]
+        assert "total_tokens" in (
+            page.locator(".tu-tokens", has_text="1,433").get_attribute("title") or ""
+        )
+        page.locator(".tu-span", has_text="chat gpt-4o").first.click()
+        assert "1,402 in, 31 out, 1,433 in all" in page.locator(".tu-detail").inner_text()
+        assert "mlflow.chat.tokenUsage" not in page.locator(".tu-detail").inner_text()  # said once
+
+
+def test_tools_are_listed_and_what_they_answered_is_opened(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string", "description": "where"}}}
+    offered = {
+        "type": "function",
+        "function": {"name": "weather", "description": "Forecast", "parameters": schema},
+    }
+    answered = {"role": "tool", "content": json.dumps({"high": 24, "sky": "sunny"})}
+    asked = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Sun?"}, answered],
+        "tools": [offered],
+    }
+    with open_traces(browser, tmp_path, [trace(span("chat", "a", inputs=asked))]) as (page, *_):
+        detail = page.locator(".tu-detail")
+        assert detail.locator("dt").all_inner_texts()[:3] == ["messages", "model", "tools"]
+        assert (
+            detail.locator(".tu-role-tool .tu-outline").inner_text()
+            == '{"high": 24, "sky": "sunny"}'
+        )
+        assert detail.locator(".tu-tool summary").inner_text() == "weather Forecast"
+        detail.locator(".tu-tool summary").click()
+        assert '"description": "where"' in detail.locator(".tu-tool").inner_text()
+
+
+def test_text_from_right_to_left_keeps_its_direction(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    arabic, emoji = "ما هي العاصمة؟ (capital?)", "👩🏽\u200d🚀 ok"
+    messages = [{"role": "user", "content": arabic}, {"role": "assistant", "content": emoji}]
+    with open_traces(browser, tmp_path, [trace(span(arabic, "a", inputs=messages))]) as (page, *_):
+        first, second = page.locator(".tu-message .tu-text").all()
+        assert [first.inner_text(), second.inner_text()] == [arabic, emoji]
+        assert first.evaluate("e => getComputedStyle(e).direction") == "rtl"
+        assert second.evaluate("e => getComputedStyle(e).direction") == "ltr"
+
+
 # The list --------------------------------------------------------------------------------------------------
+
+
+def test_failures_are_seen_in_the_list(browser: Browser, tmp_path: pathlib.Path) -> None:
+    with open_traces(browser, tmp_path, several(4)) as (page, *_):
+        assert "503 Service Unavailable" in row(page, "call 3").locator(".tu-failure").inner_text()
+        assert (
+            row(page, "call 1").locator(".tu-failure").count() == 0
+        )  # a tool failed, the trace did not
+
+
+def test_state_and_time_are_chosen(browser: Browser, tmp_path: pathlib.Path) -> None:
+    traces = several(6)
+    now_ms = int(time.time() * 1000)
+    for number, each in enumerate(traces):
+        each.info.request_time = now_ms - number * 3_000_000
+    with open_traces(browser, tmp_path, traces) as (page, *_):
+        page.get_by_label("State").select_option("Error")
+        expect(page.get_by_role("status")).to_have_text("2 traces")
+        page.get_by_label("Time").select_option("Last hour")
+        expect(page.get_by_role("status")).to_have_text("1 trace")
+        page.get_by_label("Filter: words, or a filter").fill("name = 'call 3' OR name = 'call 1'")
+        expect(page.get_by_role("status")).to_have_text("0 traces")
+        assert page.get_by_role("grid", name="Traces").get_attribute("aria-description") == (
+            "No trace meets the filter."
+        )
+        page.get_by_label("Time").select_option("Any time")
+        expect(page.get_by_role("status")).to_have_text("1 trace")
+
+
+def test_a_page_without_traces_says_so(browser: Browser, tmp_path: pathlib.Path) -> None:
+    with open_traces(browser, tmp_path, []) as (page, *_):
+        grid = page.get_by_role("grid", name="Traces")
+        assert grid.get_attribute("aria-description") == "There are no traces yet."
 
 
 def test_words_and_filters_are_both_understood(browser: Browser, tmp_path: pathlib.Path) -> None:
@@ -272,7 +358,7 @@ def test_times_are_local_and_say_their_zone(browser: Browser, tmp_path: pathlib.
 
 _ELEMENTS = re.compile(
     "MAIN|DIV|HEADER|SECTION|SPAN|STRONG|BUTTON|INPUT|LABEL|DETAILS|SUMMARY|DL|DT|DD|PRE|CODE|"
-    "UL|OL|LI|H1|H2|H3|P|FORM"
+    "UL|OL|LI|H1|H2|H3|P|FORM|SELECT|OPTION"
 )
 # Clicks every span, opens what can be opened, and says which elements with which attributes there are.
 _SHOW_EVERYTHING = """async () => {
@@ -291,7 +377,7 @@ _SHOW_EVERYTHING = """async () => {
 }"""
 _ATTRIBUTES = re.compile(
     r"class|style|title|id|role|dir|type|tabindex|placeholder|spellcheck|autocomplete|maxlength|hidden|"
-    r"open|disabled|aria-[a-z]+|data-(place|lm-suppress-shortcuts)"
+    r"open|disabled|value|aria-[a-z]+|data-(place|lm-suppress-shortcuts)"
 )
 
 
@@ -379,6 +465,30 @@ def test_lone_surrogates_and_what_is_no_json_go_into_a_page() -> None:
     odd.info.trace_metadata["mlflow.trace.cost"] = '{"total_cost": 1}'
     assert "\\ud800" in page_html([odd])
     page_html([odd]).encode()
+
+
+@pytest.mark.parametrize("width", [400, 1_600])
+def test_a_long_name_leaves_the_head_whole(
+    browser: Browser, tmp_path: pathlib.Path, width: int
+) -> None:
+    named = trace(span("a." + "VeryLongName" * 30, "a"))
+    with open_traces(browser, tmp_path, [named, named], width=width) as (page, *_):
+        page.locator(".tu-row").first.click()
+        for part in (".tu-total", ".tu-line button", ".tu-title button >> nth=0"):
+            box = page.locator(part).bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= width
+
+
+def test_the_keyboard_is_at_a_row_not_at_a_list(browser: Browser, tmp_path: pathlib.Path) -> None:
+    with open_traces(browser, tmp_path, several(3)) as (page, *_):
+        page.keyboard.press("/")
+        page.keyboard.press("ArrowDown")
+        outlines = page.evaluate(
+            "() => ['.tu-scroll', '.tu-active'].map("
+            "each => getComputedStyle(document.querySelector(each)).outlineStyle)"
+        )
+        assert outlines == ["none", "solid"]
 
 
 @pytest.mark.parametrize("width", [400, 1_600])

@@ -108,8 +108,12 @@ class Explorer:
         total = self.store.count_traces(
             self._both(request["filter"]), experiment_ids=self.experiment_ids
         )
-        counts = self.store.span_counts([trace.trace_id for trace in found])
-        records = [trace_record(trace, span_count=counts.get(trace.trace_id)) for trace in found]
+        ids = [trace.trace_id for trace in found]
+        counts, failures = self.store.span_counts(ids), self.store.failures(ids)
+        records = [
+            trace_record(trace, span_count=counts.get(id_), error=failures.get(id_))
+            for id_, trace in zip(ids, found, strict=True)
+        ]
         return {"records": records, "next": found.token, "total": total, "note": self.filter_string}
 
     def _open(self, request: Mapping[str, Any]) -> dict[str, Any]:

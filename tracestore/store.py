@@ -552,6 +552,11 @@ class Store:
         with self.reading() as connection:
             return trace_rows.span_counts(connection, trace_ids)
 
+    def failures(self, trace_ids: Sequence[str]) -> dict[str, str]:
+        """Return what those of these traces that failed say of it: of the failed span that started last."""
+        with self.reading() as connection:
+            return trace_rows.failures(connection, trace_ids)
+
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Return a context manager that flushes and lends a reading connection."""
         for store in _stores_of(self.path):

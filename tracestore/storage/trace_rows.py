@@ -68,6 +68,19 @@ def span_counts(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> dic
     return dict(connection.execute(sql, (json.dumps(list(trace_ids)),)).fetchall())
 
 
+def failures(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> dict[str, str]:
+    """Return the error of each of those traces that failed, by trace id: of its failed span that started last."""
+    sql = """
+        SELECT t.trace_id, (
+            SELECT coalesce(error, status_message) FROM spans
+            WHERE trace = t.id AND status = 'ERROR' ORDER BY start_time_ns DESC, id LIMIT 1
+        ) AS said
+        FROM json_each(?) AS wanted JOIN traces AS t ON t.trace_id = wanted.value
+        WHERE t.status = 'ERROR' AND said IS NOT NULL
+    """
+    return dict(connection.execute(sql, (json.dumps(list(trace_ids)),)).fetchall())
+
+
 def set_tag(connection: sqlite3.Connection, trace_id: str, name: str, value: str) -> bool:
     """Set one tag of a stored trace; False where there is no such trace."""
     key = key_of(connection, trace_id)

@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from tracestore.display.failures import failure_of
 from tracestore.display.layout import Row, time_axis, tree_rows
 
 if TYPE_CHECKING:
@@ -21,15 +24,25 @@ if TYPE_CHECKING:
 #: The recorded texts of a span, by the names that the front end has for them.
 PAYLOADS = ("inputs", "outputs", "attributes", "events", "links")
 
+#: What is shown of a span's attributes also where they are not loaded, by the names of the front end.
+_OWN = {
+    "model": ("mlflow.llm.model", str),
+    "tokens": ("mlflow.chat.tokenUsage", dict),
+    "cost": ("mlflow.llm.cost", dict),
+}
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def trace_record(trace: Trace, *, span_count: int | None = None) -> dict[str, Any]:
+def trace_record(
+    trace: Trace, *, span_count: int | None = None, error: str | None = None
+) -> dict[str, Any]:
     """Return what a list shows of a trace, and all that is known about it as a whole.
 
     Args:
         trace: The trace, with or without its spans.
         span_count: How many spans it has, where they were not loaded.
+        error: What it failed of, where they were not loaded.
     """
     info = trace.info
     metadata = info.trace_metadata
@@ -47,12 +60,24 @@ def trace_record(trace: Trace, *, span_count: int | None = None) -> dict[str, An
         "tokens": info.token_usage,
         "cost": info.cost,
         "span_count": spans or None,
+        "error": error or _error(trace),
         "request": info.request_preview,
         "response": info.response_preview,
         "tags": dict(info.tags),
         "metadata": dict(metadata),
         "assessments": [assessment_record(each) for each in info.assessments],
     }
+
+
+def _error(trace: Trace) -> str | None:
+    """Return what the failed span says that started last: those above it failed because of it."""
+    failed = [span for span in trace.data.spans if str(span.status.status_code) == "ERROR"]
+    if not failed or str(trace.info.state) != "ERROR":
+        return None
+    return (
+        ": ".join(filter(None, failure_of(max(failed, key=lambda span: span.start_time_ns))))
+        or None
+    )
 
 
 def _name(trace: Trace) -> str | None:
@@ -116,6 +141,7 @@ class Room:
 
 def _span_record(row: Row, room: Room) -> dict[str, Any]:
     span = row.span
+    texts = payload_texts(span)
     record: dict[str, Any] = {
         "id": span.span_id,
         "parent": span.parent_id,
@@ -126,12 +152,12 @@ def _span_record(row: Row, room: Room) -> dict[str, Any]:
         "message": span.status.description or None,
         "start_ns": row.offset_ns,
         "duration_ns": row.duration_ns,
-        "model": span.model_name,
+        **_own(texts.get("attributes", "{}")),
     }
     if row.is_orphan:
         record["orphan"] = True
     sizes: dict[str, int] = {}
-    for name, text in payload_texts(span).items():
+    for name, text in texts.items():
         if room.takes(text):
             record[name] = text
         else:
@@ -139,6 +165,12 @@ def _span_record(row: Row, room: Room) -> dict[str, Any]:
     if sizes:
         record["sizes"] = sizes
     return {key: value for key, value in record.items() if value is not None}
+
+
+def _own(text: str) -> dict[str, Any]:
+    attributes = msgspec.json.decode(text)
+    found = {name: attributes.get(key) for name, (key, _) in _OWN.items()}
+    return {name: value for name, value in found.items() if isinstance(value, _OWN[name][1])}
 
 
 def payload_texts(span: Any) -> dict[str, str]:

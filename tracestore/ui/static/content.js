@@ -3,7 +3,7 @@
 // to it, so the work is bounded by what is shown.
 import { amountText, line, sizeText } from "./words.js";
 import { button, copyButton, element, saveText } from "./elements.js";
-import { documentsIn, isObject, messagesIn, outline } from "./payload.js";
+import { documentsIn, isObject, messagesIn, outline, toolsIn } from "./payload.js";
 
 const MAX_TEXT = 8000;
 const MAX_SHOWN = 2_000_000;
@@ -43,6 +43,8 @@ function fieldBlock(value) {
   if (messages) return conversation(messages);
   const documents = documentsIn(value);
   if (documents) return documentList(documents);
+  const tools = toolsIn(value);
+  if (tools) return toolList(tools);
   if (typeof value === "string") return textBlock(value);
   return outlineBlock(value);
 }
@@ -101,17 +103,40 @@ function growing(length, kind, read, whole) {
   return element("div", { class: "tu-long" }, text, element("div", { class: "tu-tools" }, rest, tools));
 }
 
-/** Return keys and values; a value that is an object is outlined, not opened further. */
+/** Return keys and values, conversations and documents first; an object among the values is outlined. */
 export function fieldsBlock(fields) {
   const entries = Object.entries(fields);
-  const rows = entries
-    .slice(0, MAX_MEMBERS)
-    .flatMap(([key, value]) => [element("dt", {}, line(key)), element("dd", {}, fieldBlock(value))]);
+  const shown = entries.slice(0, MAX_MEMBERS).map(([key, value]) => ({
+    key,
+    value,
+    isWide: messagesIn(value) !== null || documentsIn(value) !== null,
+  }));
+  const inOrder = [...shown.filter((each) => each.isWide), ...shown.filter((each) => !each.isWide)];
+  const rows = inOrder.flatMap(({ key, value, isWide }) => {
+    const kind = isWide ? "tu-wide" : "";
+    return [element("dt", { class: kind }, line(key)), element("dd", { class: kind }, fieldBlock(value))];
+  });
   const rest = entries.length - MAX_MEMBERS;
   return [
     element("dl", { class: "tu-fields" }, rows),
     rest > 0 ? note(`… ${amountText(rest, "more field")}`) : null,
   ];
+}
+
+/** Return what else was recorded: short values side by side, others below one another. */
+function extraBlock(fields) {
+  if (!Object.keys(fields).length) return null;
+  if (!Object.values(fields).every(isShortValue)) return fieldsBlock(fields);
+  const pairs = Object.entries(fields)
+    .slice(0, MAX_MEMBERS)
+    .map(([key, value]) =>
+      element("div", {}, element("dt", {}, line(key)), element("dd", {}, line(String(value)))),
+    );
+  return element("dl", { class: "tu-facts tu-extra" }, pairs);
+}
+
+function isShortValue(value) {
+  return typeof value === "string" ? value.length <= 80 : typeof value !== "object";
 }
 
 /** Return the turns; of a long conversation the first few and the last, and the others when asked for. */
@@ -138,14 +163,39 @@ function turn(message) {
       value === null || value === undefined ? null : isObject(value) ? fieldsBlock(value) : fieldBlock(value);
     return element("div", { class: "tu-part" }, element("div", { class: "tu-call" }, line(title)), detail);
   });
-  const hasMore = Object.keys(message.extra).length > 0;
   return element(
     "div",
     { class: `tu-message${kind}` },
     element("div", { class: "tu-role" }, line(message.role) || "no role"),
     parts,
-    hasMore ? fieldsBlock(message.extra) : null,
+    extraBlock(message.extra),
   );
+}
+
+/** Return the tools that a model was offered: names with what they do, their schemas folded. */
+function toolList(tools) {
+  const items = tools.slice(0, MAX_MEMBERS).map((each) =>
+    element(
+      "li",
+      {},
+      element(
+        "details",
+        { class: "tu-tool" },
+        element(
+          "summary",
+          {},
+          element("span", { class: "tu-call" }, line(each.name)),
+          element("span", { class: "tu-quiet" }, ` ${line(each.description)}`),
+        ),
+        outlineBlock(each.schema),
+      ),
+    ),
+  );
+  const rest = tools.length - MAX_MEMBERS;
+  return [
+    element("ul", { class: "tu-tool-list" }, items),
+    rest > 0 ? note(`… ${amountText(rest, "more tool")}`) : null,
+  ];
 }
 
 function documentList(documents) {
@@ -157,7 +207,7 @@ function documentList(documents) {
         { class: "tu-document" },
         element("div", { class: "tu-source" }, line(each.source) || "no source"),
         textBlock(each.text),
-        Object.keys(each.extra).length ? fieldsBlock(each.extra) : null,
+        extraBlock(each.extra),
       ),
     );
   const rest = documents.length - MAX_MEMBERS;

@@ -12,7 +12,7 @@ import {
 } from "./words.js";
 import { button, copyButton, element, fill, saveText } from "./elements.js";
 import { decode, isObject, previewOf } from "./payload.js";
-import { assessmentMark, exactJson, stateMark } from "./list.js";
+import { assessmentMark, exactJson } from "./list.js";
 import { fieldsBlock, note, section, textBlock, valueBlock } from "./content.js";
 
 const MAX_LIST = 100;
@@ -22,7 +22,9 @@ const SHOWN_ATTRIBUTES = new Set([
   "mlflow.spanOutputs",
   "mlflow.spanType",
   "mlflow.traceRequestId",
+  "mlflow.spanLogLevel",
 ]);
+const COUNTED_ATTRIBUTES = new Set(["mlflow.chat.tokenUsage", "mlflow.llm.cost"]);
 
 /** The pane. `context`: source, trace (what it opened), openTrace(id), changed(record). */
 export class Detail {
@@ -43,12 +45,12 @@ export class Detail {
     fill(
       this.element,
       element("h2", {}, line(record.name) || "unnamed trace"),
-      this.facts(traceFacts(record, spans)),
+      this.facts(traceFacts(record)),
       root ? [this.payload("Request", root, "inputs"), this.payload("Response", root, "outputs")] : null,
       this.assessments(record.assessments, null),
-      fieldSection("Tags", record.tags),
-      fieldSection("Metadata", record.metadata),
       this.neighbours(record),
+      fieldSection("Tags", ownFirst(record.tags)),
+      fieldSection("Metadata", ownFirst(record.metadata)),
       rawSection("Raw JSON of the trace", record.id, () => ({ ...record, spans: spans.map(readableSpan) })),
     );
     this.element.scrollTop = 0;
@@ -59,15 +61,13 @@ export class Detail {
     const { record } = this.context.trace;
     const events = listOf(decode(span.events));
     const attributes = decode(span.attributes);
-    const shown = isObject(attributes)
-      ? Object.fromEntries(Object.entries(attributes).filter(([key]) => !SHOWN_ATTRIBUTES.has(key)))
-      : {};
+    const shown = isObject(attributes) ? shownAttributes(attributes) : {};
     const exceptions = events.filter((event) => event?.name === "exception");
     const others = events.filter((event) => event?.name !== "exception");
     fill(
       this.element,
       element("h2", {}, line(span.name) || "unnamed span"),
-      this.facts(spanFacts(span, this.context.trace, shown)),
+      this.facts(spanFacts(span, this.context.trace)),
       exceptions.map(exceptionSection),
       span.status === "ERROR" && !exceptions.length && span.message
         ? section("Error", textBlock(span.message))
@@ -217,19 +217,28 @@ export class Detail {
   }
 }
 
+/** Return the attributes that stand nowhere else. */
+function shownAttributes(attributes) {
+  const isShown = (key, value) =>
+    !SHOWN_ATTRIBUTES.has(key) && !(COUNTED_ATTRIBUTES.has(key) && isObject(value));
+  return Object.fromEntries(Object.entries(attributes).filter(([key, value]) => isShown(key, value)));
+}
+
 function listOf(value) {
   return Array.isArray(value) ? value : [];
 }
 
-function traceFacts(record, spans) {
-  const tokens = record.tokens ?? {};
+/** Return fields with those of MLflow's own after the program's. */
+function ownFirst(fields) {
+  const isOwn = ([key]) => !key.startsWith("mlflow.");
+  const entries = Object.entries(fields);
+  return Object.fromEntries([...entries.filter(isOwn), ...entries.filter((each) => !isOwn(each))]);
+}
+
+/** Return what the head does not say. */
+function traceFacts(record) {
   return [
-    ["state", stateMark(record.state)],
-    ["took", millisecondsText(record.duration_ms), `${record.duration_ms} ms`],
-    ["start", timeText(record.start_ms, true), exactTime(record.start_ms)],
-    ["spans", countText(spans.length)],
-    ["tokens", tokensText(tokens), exactJson(record.tokens)],
-    ["cost", costText(record.cost), exactJson(record.cost)],
+    ["tokens", tokensText(record.tokens ?? {}), exactJson(record.tokens)],
     ["user", line(record.user)],
     ["session", line(record.session)],
     ["request id", line(record.client_request_id)],
@@ -241,6 +250,7 @@ function tokensText(tokens) {
     ["input_tokens", "in"],
     ["output_tokens", "out"],
     ["total_tokens", "in all"],
+    ["cache_read_input_tokens", "from the cache"],
   ];
   return parts
     .filter(([key]) => typeof tokens[key] === "number")
@@ -248,8 +258,7 @@ function tokensText(tokens) {
     .join(", ");
 }
 
-function spanFacts(span, trace, attributes) {
-  const tokens = attributes["mlflow.chat.tokenUsage"];
+function spanFacts(span, trace) {
   const start_ms = trace.axis_ms + span.start_ns / 1e6;
   const exact = span.duration_ns === undefined ? "still open" : `${countText(span.duration_ns)} ns`;
   return [
@@ -265,8 +274,8 @@ function spanFacts(span, trace, attributes) {
       `${countText(span.start_ns)} ns\n${exactTime(Math.floor(start_ms))}`,
     ],
     ["model", line(span.model)],
-    ["tokens", isObject(tokens) ? tokensText(tokens) : ""],
-    ["cost", costText(attributes["mlflow.llm.cost"])],
+    ["tokens", tokensText(span.tokens ?? {}), exactJson(span.tokens)],
+    ["cost", costText(span.cost), exactJson(span.cost)],
     ["span id", line(span.id)],
     ["parent", span.orphan ? `${line(span.parent)}, not recorded` : ""],
   ];

@@ -49,6 +49,17 @@ export function button(text, act, { name = null, kind = "", title = null, presse
   );
 }
 
+/** Return a choice; `options` are the values with what is read for them, the first is chosen. */
+export function choice(name, options, act) {
+  const made = element(
+    "select",
+    { class: "tu-button", "aria-label": name },
+    Object.entries(options).map(([value, text]) => element("option", { value }, text)),
+  );
+  made.addEventListener("change", () => act(made.value));
+  return made;
+}
+
 /** Return a button that copies what `read` returns, perhaps later. */
 export function copyButton(name, read, text = "Copy") {
   const made = button(

@@ -19,6 +19,13 @@ export function asFilter(typed) {
   return wanted.map((word) => `text ILIKE '%${word}%'`).join(" AND ");
 }
 
+/** Return the filter of a search: what was typed, and what was chosen beside it, a state and an age as "24h". */
+export function filterOf({ filter, state = "", age = "" }) {
+  const parts = [asFilter(filter), state && `status = '${state}'`, age && `timestamp > now() - ${age}`];
+  const said = parts.filter(Boolean);
+  return said.length > 1 ? said.map((part) => `(${part})`).join(" AND ") : said.join("");
+}
+
 const TOKEN =
   /\s*(?:(?<string>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?<unit>ns|us|ms|s|m|h|d)?(?![\w.])|(?<now>now\s*\(\s*\))|(?<name>[A-Za-z_]\w*(?:\.(?:`[^`]+`|"[^"]+"|'[^']+'|[^\s=!<>(),'"`]+))?)|(?<sign>==|<>|!=|<=|>=|[=<>(),+-]))/uy;
 
@@ -272,6 +279,7 @@ function traceTest(node) {
 
 const one = (value) => (value === null || value === undefined ? [] : [value]);
 const FIELDS = {
+  __proto__: null,
   trace_id: ["string", (trace) => trace.record.id],
   name: ["string", (trace) => trace.record.name],
   status: ["string", (trace) => trace.record.state],
@@ -295,12 +303,14 @@ for (const kind of ["input", "output", "total"]) {
   FIELDS[`cost.${kind}`] = ["number", (trace) => trace.record.cost?.[`${kind}_cost`]];
 }
 const OF_SPANS = {
+  __proto__: null,
   text: ["string", (trace) => trace.spans().map(spanText)],
   error: ["string", (trace) => trace.spans().flatMap((span) => one(errorOf(span)))],
   request: ["string", (trace) => one(rootOf(trace)?.inputs)],
   response: ["string", (trace) => one(rootOf(trace)?.outputs)],
 };
 const SPAN_FIELDS = {
+  __proto__: null,
   name: ["string", (span) => span.name],
   type: ["string", (span) => span.type],
   status: ["string", (span) => span.status],
@@ -314,6 +324,7 @@ const SPAN_FIELDS = {
   model: ["string", (span) => span.model],
 };
 const ALIASES = {
+  __proto__: null,
   request_id: "trace_id",
   state: "status",
   timestamp: "timestamp_ms",

@@ -10,10 +10,12 @@ import {
   timeText,
   zoneText,
 } from "./words.js";
-import { button, delayed, element, fill } from "./elements.js";
+import { button, choice, delayed, element, fill } from "./elements.js";
 import { previewOf } from "./payload.js";
 import { VirtualList } from "./virtual.js";
 
+const CHOICES = { "": "Any state", OK: "OK", ERROR: "Error", IN_PROGRESS: "In progress" };
+const AGES = { "": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days" };
 const STATES = { OK: ["ok", "OK"], ERROR: ["error", "Error"], IN_PROGRESS: ["open", "In progress"] };
 
 /** Return a trace's state as a mark with its word. */
@@ -43,7 +45,7 @@ export function assessmentMark(each) {
 
 // title, width, field to order by, how to draw a cell; the first is always there
 const COLUMNS = {
-  trace: ["Trace", "minmax(100px, 1.3fr)", "name", traceCell],
+  trace: ["Trace", "minmax(140px, 1.4fr)", "name", traceCell],
   start: [
     "Start",
     "minmax(70px, 150px)",
@@ -73,7 +75,7 @@ const COLUMNS = {
     (record) => [costText(record.cost), exactJson(record.cost)],
   ],
   request: ["Request", "minmax(50px, 2fr)", null, (record) => previewCell(record.request)],
-  response: ["Response", "minmax(50px, 2fr)", null, (record) => previewCell(record.response)],
+  response: ["Response", "minmax(50px, 2fr)", null, responseCell],
   labels: ["Assessments", "minmax(40px, 1.2fr)", null, labelsCell],
   session: ["Session", "minmax(40px, 110px)", null, (record) => [line(record.session), record.session]],
   user: ["User", "minmax(40px, 110px)", null, (record) => [line(record.user), record.user]],
@@ -98,6 +100,12 @@ function previewCell(text) {
   return [line(previewOf(text)), line(text, 1000)];
 }
 
+/** Return what came out, of a trace that failed what it failed of. */
+function responseCell(record) {
+  if (!record.error) return previewCell(record.response);
+  return [element("span", { class: "tu-failure" }, line(record.error)), line(record.error, 1000)];
+}
+
 function labelsCell(record) {
   return [
     record.assessments
@@ -118,7 +126,7 @@ export class TraceList {
   constructor(source, open) {
     Object.assign(this, { source, open });
     this.columns = new Set(FIRST_COLUMNS);
-    this.query = { filter: "", order: "timestamp_ms", isDescending: true };
+    this.query = { filter: "", state: "", age: "", order: "timestamp_ms", isDescending: true };
     this.records = [];
     this.number = 0;
     this.box = element("input", {
@@ -150,7 +158,16 @@ export class TraceList {
     this.element = element(
       "div",
       { class: "tu-list" },
-      element("div", { class: "tu-bar" }, this.box, this.status, refresh, this.chooser()),
+      element(
+        "div",
+        { class: "tu-bar" },
+        this.box,
+        choice("State", CHOICES, (state) => this.search({ state })),
+        choice("Time", AGES, (age) => this.search({ age })),
+        this.status,
+        refresh,
+        this.chooser(),
+      ),
       this.problem,
       this.header,
       this.rows.element,
@@ -232,9 +249,9 @@ export class TraceList {
   }
 
   /** Ask the source anew; the answer to an older question is not shown. */
-  async search() {
+  async search(changed = {}) {
     const number = (this.number += 1);
-    this.query.filter = this.box.value;
+    Object.assign(this.query, { filter: this.box.value }, changed);
     try {
       const found = await this.source.search(this.query);
       if (number !== this.number) return;
@@ -255,6 +272,12 @@ export class TraceList {
     this.rows.element.scrollTop = 0;
     this.rows.reset(this.records.length, this.records.length ? 0 : -1);
     this.rows.element.classList.toggle("tu-empty", !this.records.length);
+    this.rows.element.setAttribute("aria-description", this.records.length ? "" : this.nothing());
+  }
+
+  nothing() {
+    const { filter, state, age } = this.query;
+    return filter.trim() || state || age ? "No trace meets the filter." : "There are no traces yet.";
   }
 
   fail(error) {

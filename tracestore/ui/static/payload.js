@@ -1,12 +1,14 @@
-// Recorded values to what a person reads: chat messages, retrieved documents, outlines. The same shapes as in
+// Recorded values to what a person reads: chat messages, tools, documents, outlines. The same shapes as in
 // tracestore/display/payload.py. A shape that is almost right is no error, it is shown as an outline.
 import { countText, sizeText } from "./words.js";
 
-const LANGCHAIN_ROLES = { human: "user", ai: "assistant", system: "system", tool: "tool" };
+const LANGCHAIN_ROLES = { __proto__: null, human: "user", ai: "assistant", system: "system", tool: "tool" };
 const TEXT_PARTS = new Set(["text", "input_text", "output_text", "refusal", "summary_text"]);
 const CALL_PARTS = new Set(["tool_use", "function_call", "tool_call", "server_tool_use"]);
 const RESULT_PARTS = new Set(["tool_result", "function_call_output"]);
 const SOURCE_KEYS = ["title", "source", "doc_uri", "url", "id"];
+const TOOL_ROLES = new Set(["tool", "function"]);
+const SCHEMA_KEYS = ["parameters", "input_schema", "inputSchema"];
 
 /** Return the value of JSON text, the text itself where it is no JSON; undefined for none. */
 export function decode(text) {
@@ -67,9 +69,10 @@ function message(value) {
   const shown = ["role", "content" in value ? "content" : "parts"];
   if (Array.isArray(value.tool_calls)) shown.push("tool_calls");
   if (kindOf(value) === "message" || kindOf(value) in LANGCHAIN_ROLES) shown.push("type");
+  const said = TOOL_ROLES.has(roleOf(value)) ? [{ title: "", value: structured(content) }] : null;
   return {
     role: roleOf(value),
-    parts: [...partsOf(content), ...calls.map(part)],
+    parts: [...(typeof content === "string" && said ? said : partsOf(content)), ...calls.map(part)],
     extra: filled(without(value, shown)),
   };
 }
@@ -89,7 +92,7 @@ function part(item) {
     const given = item.input ?? item.arguments ?? item.args;
     return { title: `calls ${item.name ?? ""}`, value: opened(given) };
   }
-  if (RESULT_PARTS.has(kind)) return { title: "result", value: item.content ?? item.output };
+  if (RESULT_PARTS.has(kind)) return { title: "result", value: structured(item.content ?? item.output) };
   const isText = TEXT_PARTS.has(kind) || Object.keys(item).length === 1;
   if (typeof item.text === "string" && isText) return { title: "", value: item.text };
   return { title: kind, value: item };
@@ -97,6 +100,28 @@ function part(item) {
 
 function opened(given) {
   return typeof given === "string" ? decode(given) : given;
+}
+
+/** Return the object or array that a text holds; any other text stays text. */
+function structured(said) {
+  const value = opened(said);
+  return typeof value === "object" && value !== null ? value : said;
+}
+
+/** Return the tools that `value` offers a model as `{name, description, schema}`, null if it offers none. */
+export function toolsIn(value) {
+  if (!Array.isArray(value) || !value.length) return null;
+  const tools = value.map(tool);
+  return tools.every(Boolean) ? tools : null;
+}
+
+function tool(item) {
+  const given = isObject(item) && isObject(item.function) ? item.function : item;
+  if (!isObject(given) || typeof given.name !== "string") return null;
+  const key = SCHEMA_KEYS.find((each) => isObject(given[each]));
+  if (!key) return null;
+  const description = typeof given.description === "string" ? given.description : "";
+  return { name: given.name, description, schema: given[key] };
 }
 
 function without(value, keys) {
@@ -127,6 +152,7 @@ export function documentsIn(value) {
 }
 
 const MAX_ITEMS = 100;
+const MAX_LINE = 72;
 const MAX_DEPTH = 24;
 const MAX_NUMBERS = 32;
 
@@ -143,10 +169,30 @@ export function outline(value, most) {
 }
 
 function* outlinePieces(value, depth, most) {
-  if (typeof value === "string") yield quoted(value, depth, most);
+  const short = oneLine(value);
+  if (short !== null) yield short;
+  else if (typeof value === "string") yield quoted(value, depth, most);
   else if (Array.isArray(value) && value.length) yield* itemPieces(value, depth, most);
   else if (isObject(value) && Object.keys(value).length) yield* memberPieces(value, depth, most);
   else yield JSON.stringify(value) ?? "";
+}
+
+/** Return an object or array of a few scalars as one line, null where it needs more. */
+function oneLine(value) {
+  if (typeof value !== "object" || value === null) return null;
+  const size = Array.isArray(value) ? value.length : Object.keys(value).length;
+  if (!size || size > MAX_LINE / 4) return null;
+  const items = Object.entries(value);
+  if (!items.every(([key, each]) => isShort(key) && isShort(each))) return null;
+  const text = Array.isArray(value)
+    ? `[${value.map((each) => JSON.stringify(each)).join(", ")}]`
+    : `{${items.map(([key, each]) => `${JSON.stringify(key)}: ${JSON.stringify(each)}`).join(", ")}}`;
+  return text.length <= MAX_LINE ? text : null;
+}
+
+function isShort(value) {
+  if (typeof value === "string") return value.length < MAX_LINE && !value.includes("\n");
+  return typeof value !== "object" || value === null;
 }
 
 function newLine(depth) {
@@ -201,11 +247,15 @@ function quoted(text, depth, most) {
   return `"${lines.join(newLine(depth))}"${note}`;
 }
 
-/** Return a preview as a person reads it: a text, or the only text of an object, by itself. */
+/** Return a preview as a person reads it: a text or the only text of an object by itself, fields without quotes. */
 export function previewOf(text) {
   const value = decode(text);
-  const inner = isObject(value) && Object.keys(value).length === 1 ? Object.values(value)[0] : value;
-  return typeof inner === "string" ? inner : text;
+  if (value === null || value === undefined) return "";
+  if (!isObject(value)) return typeof value === "string" ? value : text;
+  const items = Object.entries(value);
+  if (items.length === 1 && typeof items[0][1] === "string") return items[0][1];
+  const said = (each) => (typeof each === "string" ? each : JSON.stringify(each));
+  return items.map(([key, each]) => `${key}: ${said(each)}`).join(", ");
 }
 
 /** Return the keys and scalars of a value, one a line: what a person reads, and what is searched. */

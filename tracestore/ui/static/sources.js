@@ -1,13 +1,14 @@
 // Where traces come from. A source answers:
 //   title                          what is looked at
-//   search({filter, order, isDescending, page})   {records, next, total, note}; `next` is the next page or null
+//   search({filter, state, age, order, isDescending, page})   {records, next, total, note}; `next` is the next
+//                                  page or null, see filterOf for the first three
 //   open(id)                       {record, axis_ms, axis_ns, spans}
 //   payload(id, span, name)        the JSON text of one of a span's payloads, null where it is too large
 //   find(id, words)                the places of the spans in which all words occur, a Set
 //   session(name)                  the records of a session, oldest first
 //   assess(id, given)              the record with the new assessment; null where nobody can
 // PageSource reads the data blocks of a page; KernelSource asks tracestore/explorer.py by messages.
-import { FilterError, asFilter, compile, inOrder } from "./filter.js";
+import { FilterError, compile, filterOf, inOrder } from "./filter.js";
 import { spanText } from "./payload.js";
 
 /** Traces within a page: data blocks `tracestore-index` and `tracestore-0`, …, read when they are wanted. */
@@ -28,8 +29,8 @@ export class PageSource {
     return JSON.parse(this.page.getElementById(`tracestore-${name}`).textContent);
   }
 
-  async search({ filter, order, isDescending }) {
-    const test = compile(asFilter(filter));
+  async search({ order, isDescending, ...query }) {
+    const test = compile(filterOf(query));
     const found = this.index.traces.filter((record) => {
       let spans = null; // read once, and only where the filter asks for them
       return test({ record, spans: () => (spans ??= this.block(this.places.get(record.id)).spans) });
@@ -119,9 +120,9 @@ export class KernelSource {
     else waiting.resolve(buffers?.length ? JSON.parse(await unpacked(buffers[0])) : message.answer);
   }
 
-  search({ filter, order, isDescending, page }) {
+  search({ order, isDescending, page, ...query }) {
     const order_by = order ? [`${order} ${isDescending ? "DESC" : "ASC"}`] : [];
-    return this.ask("search", { filter: asFilter(filter), order_by, page: page ?? null });
+    return this.ask("search", { filter: filterOf(query), order_by, page: page ?? null });
   }
 
   open(id) {

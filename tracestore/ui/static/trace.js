@@ -17,6 +17,7 @@ import { Detail } from "./detail.js";
 import { errorOf } from "./filter.js";
 
 const COLOURS = {
+  __proto__: null, // "constructor" may be recorded, too
   LLM: "model",
   CHAT_MODEL: "model",
   CHAIN: "chain",
@@ -52,6 +53,7 @@ export class TraceView {
       },
     });
     this.cause = causeOf(trace.spans);
+    const isCounted = trace.spans.some((span) => span.tokens);
     this.rows = new VirtualList({
       label: "Spans",
       role: "treegrid",
@@ -67,7 +69,13 @@ export class TraceView {
       element(
         "div",
         { class: "tu-split" },
-        element("div", { class: "tu-waterfall" }, this.finder(), this.axis(), this.rows.element),
+        element(
+          "div",
+          { class: `tu-waterfall${isCounted ? " tu-counted" : ""}` },
+          this.finder(),
+          this.axis(),
+          this.rows.element,
+        ),
         this.detail.element,
       ),
     );
@@ -79,7 +87,11 @@ export class TraceView {
   head() {
     const { record, spans } = this.trace;
     const tools = [
-      this.back && button("← Traces", this.back, { title: "Back to the list (Esc)" }),
+      this.back &&
+        button(["←", element("span", { class: "tu-word" }, " Traces")], this.back, {
+          name: "← Traces",
+          title: "Back to the list (Esc)",
+        }),
       this.step && button("↑", () => this.step(-1), { name: "Trace above ([)" }),
       this.step && button("↓", () => this.step(1), { name: "Trace below (])" }),
     ];
@@ -179,6 +191,9 @@ export class TraceView {
     return element(
       "div",
       { class: "tu-axis", "aria-hidden": "true" },
+      element("span", {}, "Span"),
+      element("span", { class: "tu-tokens" }, "Tokens"),
+      element("span", { class: "tu-duration" }, "Duration"),
       element("div", { class: "tu-ticks" }, ticks),
     );
   }
@@ -199,6 +214,7 @@ export class TraceView {
       "div",
       { class: "tu-span tu-whole", "aria-level": "1" },
       element("span", { class: "tu-label", role: "gridcell" }, "Whole trace"),
+      tokensCell(this.trace.record),
       element(
         "span",
         { class: "tu-duration", role: "gridcell" },
@@ -231,6 +247,7 @@ export class TraceView {
         isOpen ? element("span", { class: "tu-mark tu-is-open" }, "open") : null,
         span.orphan ? element("span", { class: "tu-mark tu-is-plain" }, "no parent") : null,
       ),
+      tokensCell(span),
       element(
         "span",
         { class: "tu-duration", role: "gridcell" },
@@ -323,6 +340,16 @@ export class TraceView {
   close() {
     this.rows.close();
   }
+}
+
+/** Return the tokens of a trace or a span, what they cost in the tooltip. */
+function tokensCell({ tokens, cost }) {
+  const title = [exactJson(tokens), costText(cost)].filter(Boolean).join("\n");
+  return element(
+    "span",
+    { class: "tu-tokens", role: "gridcell", title: title || null },
+    countText(tokens?.total_tokens),
+  );
 }
 
 function endOf(spans, place) {
