@@ -318,6 +318,26 @@ def test_a_moment_is_in_its_bucket(time_ms: int, every: str, zone: str) -> None:
         assert calendar.moment(start).weekday() == 0
 
 
+@pytest.mark.parametrize("every", ["15m", "1h", "1d"])
+@pytest.mark.parametrize(
+    ("zone", "clock_changes"),
+    [
+        ("America/St_Johns", "2010-11-07T02:31Z"),  # from 00:01 back to 23:01
+        ("America/Toronto", "1919-03-31T04:30Z"),  # from 23:30 on to 00:30
+        ("America/Sao_Paulo", "2018-11-04T03:00Z"),  # from 00:00 on to 01:00
+        ("Pacific/Apia", "2011-12-30T10:00Z"),  # on by a whole day
+    ],
+)
+def test_buckets_follow_each_other_where_the_clock_is_changed_about_midnight(
+    zone: str, clock_changes: str, every: str
+) -> None:
+    calendar = Calendar(every, zone)
+    changed_ms = int(pd.Timestamp(clock_changes).timestamp() * 1_000)
+    moments_ms = range(changed_ms - 7_200_000, changed_ms + 7_200_000, 60_000)
+    starts = calendar.between(moments_ms[0], moments_ms[-1])
+    assert sorted(set(map(calendar.start_of, moments_ms))) == starts
+
+
 # ------------------------------------------------------------------------------------------ reading
 
 

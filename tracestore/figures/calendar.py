@@ -109,7 +109,14 @@ class Calendar:
         return self._midnight((day - offset) // days * days + offset)
 
     def _day_of(self, time_ms: int) -> int:
-        return self.moment(time_ms).toordinal()
+        """Return the local day, by number, between whose midnights a moment is.
+
+        Where the clock is changed across midnight that is not the day that it shows.
+        """
+        day = self.moment(time_ms).toordinal()
+        if time_ms < self._midnight(day):
+            return day - 1
+        return day + 1 if time_ms >= self._midnight(day + 1) else day
 
     def _midnight(self, day: int) -> int:
         """Return when a local day begins, in milliseconds since 1970."""
