@@ -38,6 +38,14 @@ def id_of(assessment: Assessment) -> str:
     return assessment_id
 
 
+@pytest.mark.parametrize("value", [10**30, -(10**400), 10**400], ids=["large", "low", "high"])
+def test_a_number_beyond_what_a_float_holds_is_kept_and_found(recording: Store, value: int) -> None:
+    trace_id = a_trace()
+    recording.log_assessment(trace_id, Feedback(name="size", value=value))
+    assert recording.get_trace(trace_id).info.assessments[0].value == value
+    assert recording.count_traces("feedback.size > 5") == int(value > 0)
+
+
 # ------------------------------------------------------------------------------------------ update
 
 

@@ -307,10 +307,12 @@ def test_any_name_is_taken(recording: Store, name: Any) -> None:
 def test_large_integer_attribute_does_not_break_the_program(recording: Store) -> None:
     with tracestore.start_span("span", attributes={"a": 10**30, "b": 10**6000}) as span:
         span.set_attribute("c", -(10**25))
+        span.set_attribute("d", 10**400)
+    assert recording.count_traces("span.attributes.d > 5 AND span.attributes.c < 5") == 1
     attributes = only_span(recording).attributes
     assert attributes["a"] == 10**30
     assert "bits" in attributes["b"]
-    assert attributes["c"] == -(10**25)
+    assert (attributes["c"], attributes["d"]) == (-(10**25), 10**400)
 
 
 def test_mlflow_attribute_names_set_what_they_name(recording: Store) -> None:

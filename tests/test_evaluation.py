@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tracestore
@@ -106,6 +107,51 @@ def test_a_failing_scorer_is_an_error_on_the_trace_and_stops_nothing(recording: 
     assert feedback_of(ids[3])["picky"] == "LookupError"
     assert feedback_of(ids[4])["odd"] == "InvalidArgumentError"
     assert recording.count_traces("feedback.picky = true") == 11
+
+
+def test_numbers_of_numpy_and_what_is_to_be_awaited_are_scores(recording: Store) -> None:
+    trace_id = record()
+
+    def is_high(trace: Trace) -> Any:
+        return np.float64(len(trace.data.spans)) > 0.5
+
+    def length(outputs: str) -> Any:
+        return np.int64(len(outputs))
+
+    def later(outputs: str) -> Any:
+        return asyncio.sleep(0, result=outputs == "Paris")
+
+    tracestore.evaluate("", [is_high, length, later])
+    assert feedback_of(trace_id) == {"is_high": True, "length": 5, "later": True}
+    assert recording.count_traces("feedback.is_high = true AND feedback.length = 5") == 1
+
+
+def test_a_scorer_that_leaves_the_program_is_a_failing_one(recording: Store) -> None:
+    first, second = record("1"), record("2")
+
+    def leaves(outputs: str) -> bool:
+        return bool(outputs) if outputs == "1" else sys.exit(3)
+
+    async def leaves_later(outputs: str) -> bool:
+        return leaves(outputs)
+
+    found = tracestore.evaluate("", [leaves, leaves_later], max_concurrency=1)
+    assert (found["scored"], found["failed"]) == ([1, 1], [1, 1])
+    assert feedback_of(first) == {"leaves": True, "leaves_later": True}
+    assert feedback_of(second) == {"leaves": "SystemExit", "leaves_later": "RuntimeError"}
+    assert recording.count_traces() == 2
+
+
+def test_a_trace_that_is_deleted_meanwhile_is_skipped(recording: Store) -> None:
+    ids = [record(str(n)) for n in range(3)]
+
+    def delete(trace: Trace) -> bool:
+        if trace.trace_id == ids[1]:
+            recording.delete_traces("0", trace_ids=[ids[1]])
+        return True
+
+    found = tracestore.evaluate(ids, delete, max_concurrency=1)
+    assert (found["scored"], found["skipped"]) == ([2], [1])
 
 
 def test_what_is_scored_is_left_alone_and_what_failed_is_tried_again(recording: Store) -> None:
@@ -363,6 +409,29 @@ def test_a_trace_is_scored_once_when_it_has_ended(recording: Store) -> None:
     assert watching.stop()
 
 
+def test_what_began_before_the_monitor_and_what_is_deleted_holds_up_nothing(
+    recording: Store,
+) -> None:
+    early = tracestore.start_span_no_context("early")
+    recording.flush()
+    with tracestore.monitor(is_a_trace, interval_s=3600) as watching:
+        tracestore.set_experiment("another")
+        record("of another experiment")
+        tracestore.set_experiment(experiment_id="0")
+        ids = [record(str(n)) for n in range(5)]
+        early.end()
+        recording.flush()
+        watching._look()
+        recording.delete_traces("0", trace_ids=ids[:2])
+        assert watching.flush() == 6
+        assert watching.answer()["scored"] == [4]
+    assert feedback_of(early.trace_id) == {"is_a_trace": True}
+
+
+def is_a_trace(trace: Trace) -> bool:
+    return isinstance(trace, Trace)
+
+
 def test_a_sample_is_the_share_it_says_and_always_the_same() -> None:
     ids = [f"tr-{n * 2654435761 % 2**128:032x}" for n in range(4_000)]
     chosen = [trace_id for trace_id in ids if in_sample(trace_id, 0.25)]
@@ -387,22 +456,28 @@ def test_trouble_in_the_background_is_counted_and_does_not_end_it(
         raise OSError("no disk")
 
     watching = tracestore.monitor(bool_of, interval_s=0.01)
-    monkeypatch.setattr(recording, "search_traces", broken)
+    monkeypatch.setattr(recording, "reading", broken)
     assert tried.wait(20)
     assert watching.stop()
     assert watching.failures["OSError"] >= 1
     assert caplog.text.count("were not scored") == 1
 
 
-def test_the_process_ends_while_a_monitor_runs() -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_process_ends_while_a_monitor_runs(hangs: bool) -> None:
     code = (
-        "import os, tempfile, tracestore\n"
+        "import os, sys, tempfile, threading, time, tracestore\n"
+        "begun = threading.Event()\n"
+        "def score(trace):\n"
+        "    begun.set()\n"
+        "    time.sleep(3600 if sys.argv[1] == 'True' else 0)\n"
         "tracestore.set_tracking_uri(os.path.join(tempfile.mkdtemp(), 't.db'))\n"
-        "tracestore.monitor(lambda trace: True, interval_s=0.01)\n"
+        "tracestore.monitor(score, interval_s=0.01)\n"
         "with tracestore.start_span('x'): pass\n"
+        "assert begun.wait(60)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60,
-        check=False,
+        [sys.executable, "-W", "error", "-c", code, str(hangs)],
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -145,6 +145,16 @@ def _raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(encode(value).encode())
 
 
+def bindable(number: float) -> int | float:
+    """Return `number` as SQLite can hold it: an integer of more than 64 bits as the nearest float, or infinity."""
+    if isinstance(number, float) or -(2**63) <= number < 2**63:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def clean_text(text: str) -> str:
     """Return `text` as SQLite and UTF-8 can hold it: no lone surrogates, NUL shown as U+2400."""
     if "\0" in text:

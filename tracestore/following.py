@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,24 +73,36 @@ class Follower:
         store: The file; may be open read-only.
         filter_string: Only traces that meet this when they end, and spans of traces that meet it.
         with_spans: Tell spans too.
+        experiment_ids: Only traces of these experiments; None: of all.
+
+    Attributes:
+        is_behind: Whether there was more to read than the last look at the file has.
 
     Raises:
         FilterSyntaxError: The filter can't be read.
     """
 
-    def __init__(self, store: Store, filter_string: str = "", *, with_spans: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        filter_string: str = "",
+        *,
+        with_spans: bool = False,
+        experiment_ids: Sequence[str] | None = None,
+    ) -> None:
         self._store = store
-        self._filter = filter_string.strip()
+        self._filter, self._experiments = filter_string.strip(), experiment_ids
         self._with_spans = with_spans
+        self.is_behind = False
         self._told: dict[str, None] = {}
-        store.search_traces(self._filter, max_results=1, include_spans=False)
+        self._search(self._filter, 1)
         with store.reading() as connection:
             self._last = _last_span(connection)
             self._running = {row[0] for row in connection.execute(_IN_PROGRESS).fetchall()}
 
     def latest(self, count: int) -> list[Trace]:
         """Return the newest `count` traces that have ended, the oldest first; they are not told again."""
-        found = self._store.search_traces(self._filter, max_results=count, include_spans=False)
+        found = self._search(self._filter, count)
         ended = [trace for trace in found if trace.info.state != TraceState.IN_PROGRESS]
         self._remember([trace.trace_id for trace in ended])
         return ended[::-1]
@@ -106,7 +118,7 @@ class Follower:
                 seen, read_at = found, now
                 news = self.news()
                 yield news
-                if news:
+                if news or self.is_behind:
                     continue
             else:
                 yield []
@@ -130,6 +142,7 @@ class Follower:
             ended = [row[0] for row in connection.execute(_ENDED, (json.dumps([*self._running]),))]
             if not rows:  # a file that was emptied begins anew
                 self._last = min(self._last, _last_span(connection))
+        self.is_behind = len(rows) == _MAX_SPANS
         if rows:
             self._last = rows[-1][0]
         self._running.difference_update(ended)
@@ -147,7 +160,7 @@ class Follower:
             del self._told[next(iter(self._told))]
 
     def _of_wanted(self, spans: list[SpanNews]) -> list[SpanNews]:
-        if not self._filter:
+        if not self._filter and self._experiments is None:
             return spans
         wanted = {trace.trace_id for trace in self._traces(sorted({s.trace_id for s in spans}))}
         return [span for span in spans if span.trace_id in wanted]
@@ -157,8 +170,16 @@ class Follower:
         found: list[Trace] = []
         for start in range(0, len(trace_ids), _MAX_IDS):
             both = narrowed(self._filter, trace_ids[start : start + _MAX_IDS])
-            found += self._store.search_traces(both, max_results=None, include_spans=False)
+            found += self._search(both, None)
         return sorted(found, key=lambda trace: trace.info.request_time)
+
+    def _search(self, filter_string: str, count: int | None) -> list[Trace]:
+        return self._store.search_traces(
+            filter_string,
+            experiment_ids=self._experiments,
+            max_results=count,
+            include_spans=False,
+        )
 
 
 def _last_span(connection: sqlite3.Connection) -> int:

@@ -2,6 +2,7 @@
 
     scorer     a function with a name and a version, and what it may return
     built_in   scorers that need no model
+    workers    where they run: threads, and an event loop
     evaluate   over stored traces: concurrent, retried, resumable
     monitor    over new traces, a sample of them, on a thread in the background
 

@@ -6,13 +6,10 @@ exception of a scorer gets out; it becomes an assessment error, and the rest goe
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import inspect
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +18,9 @@ from tracestore.arguments import checked
 from tracestore.capture.scope import NO_OP
 from tracestore.capture.span import current
 from tracestore.entities import Feedback, Trace, TraceState
-from tracestore.errors import InvalidArgumentError
+from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.evaluation.scorer import Scorer, scorers_of
+from tracestore.evaluation.workers import EventLoop, for_each
 from tracestore.figures import summaries
 from tracestore.progress import ProgressLine
 from tracestore.runtime import runtime
@@ -73,7 +71,7 @@ def evaluate(
 
     Args:
         traces: A filter ("" or None: all), or traces, or ids of traces.
-        scorers: Functions, see `scorer`; coroutine functions share one event loop.
+        scorers: Functions, see `scorer`; what they return to be awaited shares one event loop.
         store: Where the traces are; default the active store.
         experiment_ids: Of these experiments, where a filter is given; default the active one, or all of `store`.
         max_concurrency: Scorers that run at a time.
@@ -169,22 +167,21 @@ class Run:
         self, traces: Iterable[Trace], max_concurrency: int, progress: Callable[[int], None]
     ) -> None:
         """Score traces, so many at a time; on an interruption what runs is finished and nothing more begun."""
-        done = 0
-        pending: set[Future[None]] = set()
-        with _event_loop(self.scorers) as loop, ThreadPoolExecutor(max_concurrency) as pool:
-            try:
-                for trace, scorer in self._due(traces):
-                    pending.add(pool.submit(self.score, trace, scorer, loop))
-                    if len(pending) >= 2 * max_concurrency:
-                        ended, pending = wait(pending, return_when=FIRST_COMPLETED)
-                        done += _raise_if_failed(ended)
-                        progress(done)
-                _raise_if_failed(wait(pending).done)
-            except BaseException:
-                self._stopped.set()
-                for future in pending:
-                    future.cancel()
-                raise
+        self._stopped.clear()
+        with EventLoop() as loop:
+            for_each(
+                self._due(traces),
+                lambda due: self.score(*due, loop),
+                max_concurrency,
+                self._stopped,
+                lambda: progress(self.done),
+            )
+
+    @property
+    def done(self) -> int:
+        """How often a scorer and a trace have been dealt with."""
+        with self._lock:
+            return sum(tally.counts.total() for tally in self.tallies.values())
 
     def _due(self, traces: Iterable[Trace]) -> Iterator[tuple[Trace, Scorer]]:
         for trace in traces:
@@ -196,20 +193,25 @@ class Run:
                 else:
                     yield trace, scorer
 
-    def score(self, trace: Trace, scorer: Scorer, loop: asyncio.AbstractEventLoop | None) -> None:
+    def score(self, trace: Trace, scorer: Scorer, loop: EventLoop) -> None:
         """Call one scorer for one trace and write what it says."""
         try:
             found = scorer.feedback(self._called(trace, scorer, loop))
             outcome = "scored" if found else "silent"
-        except Exception as error:  # noqa: BLE001 - whatever a scorer raises is an assessment error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a scorer raises is an assessment error
             found, outcome = [scorer.failure(error)], "failed"
         earlier = {each.name: each.assessment_id for each in scorer.earlier(trace)}
-        for feedback in found:
-            replaced = replace(feedback, overrides=earlier.get(feedback.name))
-            self.store.log_assessment(trace.trace_id, replaced)
+        try:
+            for feedback in found:
+                replaced = replace(feedback, overrides=earlier.get(feedback.name))
+                self.store.log_assessment(trace.trace_id, replaced)
+        except NotFoundError:  # deleted meanwhile
+            found, outcome = [], "skipped"
         self._count(scorer, outcome, found)
 
-    def _called(self, trace: Trace, scorer: Scorer, loop: asyncio.AbstractEventLoop | None) -> Any:
+    def _called(self, trace: Trace, scorer: Scorer, loop: EventLoop) -> Any:
         """Return what the scorer returns, called again where it raises."""
         for attempt in range(self._retries + 1):
             try:
@@ -250,50 +252,11 @@ class Run:
         return Answer(_COLUMNS, rows, "evaluation")
 
 
-def _call(scorer: Scorer, trace: Trace, loop: asyncio.AbstractEventLoop | None) -> Any:
+def _call(scorer: Scorer, trace: Trace, loop: EventLoop) -> Any:
     """Call a scorer, with tracing off for what it calls."""
-    arguments = scorer.arguments(trace)
-    if loop is not None and scorer.is_async:
-
-        async def quietly() -> Any:
-            current.set(NO_OP)
-            return await scorer.function(**arguments)
-
-        return asyncio.run_coroutine_threadsafe(quietly(), loop).result()
-    before = current.set(NO_OP)
+    before = current.set(NO_OP)  # what is awaited runs in a copy of this context
     try:
-        return scorer.function(**arguments)
+        returned = scorer.function(**scorer.arguments(trace))
+        return loop.result_of(returned) if inspect.isawaitable(returned) else returned
     finally:
         current.reset(before)
-
-
-@contextlib.contextmanager
-def _event_loop(scorers: Sequence[Scorer]) -> Iterator[asyncio.AbstractEventLoop | None]:
-    """Lend an event loop that runs on a thread of its own, where a scorer needs one."""
-    if not any(scorer.is_async for scorer in scorers):
-        yield None
-        return
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="tracestore-scorers", daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-def _raise_if_failed(futures: Iterable[Future[None]]) -> int:
-    """Raise what writing a score raised; return how many futures there were."""
-    count = 0
-    for future in futures:
-        future.result()
-        count += 1
-    return count
-
-
-def now_ms() -> int:
-    """Return milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

@@ -6,8 +6,10 @@ here breaks or stops the traced program; what goes wrong is counted, and logged 
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -15,14 +17,12 @@ from tracestore.answers import Answer
 from tracestore.arguments import checked
 from tracestore.capture.span import log
 from tracestore.entities import Trace
-from tracestore.errors import InvalidArgumentError
-from tracestore.evaluation.evaluate import Run, now_ms
+from tracestore.errors import InvalidArgumentError, NotFoundError
+from tracestore.evaluation.evaluate import Run
 from tracestore.evaluation.scorer import Scorer, scorers_of
+from tracestore.following import Follower
 from tracestore.runtime import runtime
 from tracestore.store import Store
-
-#: How far back traces that started before the last round are looked at, in milliseconds.
-_OVERLAP_MS = 60_000
 
 
 class Monitor:
@@ -43,11 +43,10 @@ class Monitor:
         max_concurrency: int,
     ) -> None:
         self._run = Run(store, scorers, 0, 0.0, rescore=False)
-        self._filter, self._experiments = filter_string, experiment_ids
+        self._follower = Follower(store, filter_string or "", experiment_ids=experiment_ids)
         self._sample, self._interval_s = sample, interval_s
         self._concurrency = max_concurrency
-        self._since_ms = now_ms()
-        self._seen: dict[str, int] = {}
+        self._waiting: deque[str] = deque()
         self._round = threading.Lock()
         self._stopped = threading.Event()
         self.failures: dict[str, int] = {}
@@ -73,43 +72,36 @@ class Monitor:
     def flush(self) -> int:
         """Score, on this thread, what has ended and is not scored; return how many traces that were."""
         with self._round:
-            found = self._new()
-            self._run.over(found, self._concurrency, lambda _done: None)
-            return len(found)
+            self._look()
+            before = len(self._waiting)
+            self._run.over(self._taken(), self._concurrency, lambda _done: None)
+            return before - len(self._waiting)
 
-    def _new(self) -> list[Trace]:
-        """Return the traces of the sample that have ended since the last round."""
-        store, begun_ms = self._run.store, now_ms()
-        limit = f"timestamp_ms >= {self._since_ms}"
-        ended = f"{limit} AND status != 'IN_PROGRESS'"
-        wanted = f"({self._filter}) AND {ended}" if self._filter else ended
-        infos = store.search_traces(
-            wanted, experiment_ids=self._experiments, max_results=None, include_spans=False
-        )
-        new = [
-            trace
-            for trace in infos
-            if trace.trace_id not in self._seen and in_sample(trace.trace_id, self._sample)
-        ]
-        running = store.search_traces(
-            f"{limit} AND status = 'IN_PROGRESS'",
-            experiment_ids=self._experiments,
-            max_results=1,
-            order_by="timestamp_ms ASC",
-            include_spans=False,
-        )
-        oldest_ms = running[0].info.request_time if running else begun_ms
-        self._since_ms = max(self._since_ms, min(begun_ms - _OVERLAP_MS, oldest_ms))
-        self._seen |= {trace.trace_id: trace.info.request_time for trace in new}
-        self._seen = {key: ms for key, ms in self._seen.items() if ms >= self._since_ms}
-        return [store.get_trace(trace.trace_id) for trace in reversed(new)]
+    def _look(self) -> None:
+        """Note which traces of the sample have ended since the last look."""
+        is_behind = True
+        while is_behind:
+            news = self._follower.news()
+            is_behind = self._follower.is_behind
+            self._waiting += [
+                trace.trace_id
+                for trace in news
+                if isinstance(trace, Trace) and in_sample(trace.trace_id, self._sample)
+            ]
+
+    def _taken(self) -> Iterator[Trace]:
+        """Yield what waits, one by one: a trace that can't be scored holds up no other, and `stop` comes between."""
+        while self._waiting and not self._stopped.is_set():
+            trace_id = self._waiting.popleft()
+            with contextlib.suppress(NotFoundError):  # deleted meanwhile
+                yield self._run.store.get_trace(trace_id)
 
     def answer(self) -> Answer:
         """Return a row for each scorer, as `evaluate` does, of what was scored so far."""
         return self._run.answer()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Score no more; True if the thread has ended within `timeout_s`."""
+        """Score no more, but for what runs; True if the thread has ended within `timeout_s`."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -181,9 +173,6 @@ def monitor(
     used = runtime.store if store is None else store
     where = (
         [str(runtime.experiment)] if store is None and experiment_ids is None else experiment_ids
-    )
-    used.count_traces(
-        f"({filter_string}) AND timestamp_ms < 0" if filter_string else "trace_id = ''"
     )
     made = scorers_of(scorers)
     return Monitor(used, made, filter_string, where, sample, interval_s, max_concurrency).start()

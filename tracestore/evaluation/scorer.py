@@ -60,12 +60,6 @@ class Scorer:
         """Return what the function is to be called with."""
         return {name: PARTS.get(name, PARTS["trace"])(trace) for name in _parameters(self.function)}
 
-    @property
-    def is_async(self) -> bool:
-        """Whether the function is a coroutine function."""
-        call = getattr(self.function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
-
     def feedback(self, returned: Any) -> list[Feedback]:
         """Return what the function returned as feedback.
 
@@ -78,6 +72,8 @@ class Scorer:
             return [self._signed(each) for each in returned]
         if isinstance(returned, Feedback):
             return [self._signed(returned)]
+        if getattr(returned, "shape", None) == ():
+            returned = returned.item()  # numpy's numbers and booleans are none of Python's
         if not isinstance(returned, (bool, int, float, str, dict)):
             raise InvalidArgumentError(
                 f"scorer {self.name!r} returned a {type(returned).__name__}; it may return a boolean, a number,"

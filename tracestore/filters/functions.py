@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
-from tracestore.encoding import clean_text
+from tracestore.encoding import bindable, clean_text
 from tracestore.filters.patterns import search_regex
 from tracestore.filters.values import read_number
 from tracestore.readable import decoded, readable
@@ -111,9 +111,10 @@ def text_at(document: str | None, path: str | None) -> str | None:
 def number_at(document: str | None, path: str | None) -> int | float | None:
     """Return the number at `path`; NULL where there is none, or another kind of value."""
     value = _lookup(decoded(document), path)
-    if not _is_number(value) or math.isnan(value):
+    if not _is_number(value):
         return None
-    return _fit(value)
+    fitting = bindable(value)
+    return None if math.isnan(fitting) else fitting
 
 
 def matches(
@@ -196,10 +197,6 @@ def _equals(value: Any, wanted: Any, *, lenient: bool) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _fit(value: float) -> int | float:
-    return value if isinstance(value, float) or -(2**63) <= value < 2**63 else float(value)
 
 
 def _text_of(value: Any) -> str | None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+from tracestore.encoding import bindable
 from tracestore.filters import ast, fields, patterns, values
 from tracestore.filters.fields import Source
 from tracestore.storage.schema import (
@@ -544,7 +545,7 @@ def _number_bounds(part: ast.Comparison) -> tuple[Bound, ...]:
     """Return bounds among the numbers of an index in which texts come after them; none for other values."""
     if not isinstance(part.value, ast.Number):
         return ()
-    return ((part.operator, values.bindable(part.value.value)), ("<", ""))
+    return ((part.operator, bindable(part.value.value)), ("<", ""))
 
 
 def _attribute_scalars(value: ast.Value) -> tuple[object, ...]:
@@ -552,7 +553,7 @@ def _attribute_scalars(value: ast.Value) -> tuple[object, ...]:
         return (value.value[:SCALAR_LENGTH],)
     if isinstance(value, ast.Truth):
         return (int(value.value),)
-    return (values.bindable(value.value),) if isinstance(value, ast.Number) else ()
+    return (bindable(value.value),) if isinstance(value, ast.Number) else ()
 
 
 def _assessment_scalars(value: ast.Value) -> tuple[object, ...]:

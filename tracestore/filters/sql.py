@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from tracestore.encoding import bindable
 from tracestore.filters import ast, fields, patterns, values
 from tracestore.filters.fields import Found, Source, Type
 from tracestore.filters.parser import OrderItem
@@ -342,7 +343,7 @@ def _aggregate_bound(node: ast.Aggregate, found: Found, moment: Moment) -> int |
     if found.field.type is Type.JSON:
         return values.number(node.value)
     bound = values.nanoseconds(node.value, found.field.type, moment.now_ns) / found.field.unit_ns
-    return values.bindable(int(bound) if bound.denominator == 1 else float(bound))
+    return bindable(int(bound) if bound.denominator == 1 else float(bound))
 
 
 def _number_of_span(found: Found) -> Fragment:
@@ -572,7 +573,7 @@ def _mentions(document: Fragment, path: str | None) -> Fragment:
 
 def _scalar(value: ast.Value) -> str | int | float | bool:
     if isinstance(value, ast.Number):
-        return values.bindable(value.value)
+        return bindable(value.value)
     return value.value if isinstance(value, (ast.Text, ast.Truth)) else str(value)
 
 

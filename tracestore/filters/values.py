@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from typing import TypeAlias
 
+from tracestore.encoding import bindable
 from tracestore.filters import ast
 from tracestore.filters.fields import Field, Type
 
@@ -39,16 +40,6 @@ _FAR = 10**40
 
 class ValueKindError(Exception):
     """A literal that is of no use to its field; the text says what would be."""
-
-
-def bindable(number: float) -> int | float:
-    """Return `number` as SQLite can hold it: an integer of more than 64 bits as the nearest float."""
-    if isinstance(number, float) or MIN_INTEGER <= number <= MAX_INTEGER:
-        return number
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
 
 
 def read_number(text: str) -> int | float | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tracestore.encoding import encode
+from tracestore.encoding import bindable, encode
 from tracestore.entities import AssessmentError, AssessmentSource, Expectation, Feedback
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import key_of
@@ -123,9 +123,7 @@ def _scalar_of(value: str | None) -> str | int | float | None:
         return "true" if scalar else "false"
     if isinstance(scalar, str):
         return scalar[:SCALAR_LENGTH].replace("\0", "␀")
-    if isinstance(scalar, int) and not -(2**63) <= scalar < 2**63:
-        return float(scalar)
-    return scalar if isinstance(scalar, (int, float)) else None
+    return bindable(scalar) if isinstance(scalar, (int, float)) else None
 
 
 def _json_or_none(value: object) -> str | None:

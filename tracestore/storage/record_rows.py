@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tracestore.encoding import bindable
 from tracestore.entities.span import COST_KEY, USAGE_KEY
 from tracestore.entities.trace import TOKEN_USAGE_KEY
 from tracestore.storage import payloads
@@ -431,6 +432,6 @@ def indexed_attributes(
         elif isinstance(value, dict):
             yield from indexed_attributes(value, key + ".")
         elif isinstance(value, int):
-            yield key, int(value) if -(2**63) <= value < 2**63 else float(value)
+            yield key, bindable(int(value))  # int: True is 1
         elif isinstance(value, float):
             yield key, value
