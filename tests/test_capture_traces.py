@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan
 from tracestore.entities import TraceInfo, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
+from tracestore.storage.writer import OPEN_AFTER_S
 from tracestore.store import Store
 
 # ------------------------------------------------------------------------------------------ updates
@@ -406,3 +409,36 @@ def test_a_written_trace_leaves_memory_without_garbage_collection(recording: Sto
         gc.enable()
     assert left == []
     assert recording.search_traces()[0].info.token_usage["input_tokens"] == 1  # type: ignore[index]  # it is there
+
+
+def test_a_large_open_span_is_written_though_its_trace_still_waits(recording: Store) -> None:
+    """What is open goes first in line; where it fills a batch, its trace must be in that batch, too."""
+    with tracestore.start_span("before"):
+        pass
+    tracestore.flush()
+    let_go = threading.Event()
+    busy = threading.Thread(target=recording.writer.run, args=(lambda _connection: let_go.wait(),))
+    with tracestore.start_span("root") as root:
+        root.set_inputs("x" * 7_000_000)
+        root.set_attribute("more", "x" * 7_000_000)
+        busy.start()
+        with tracestore.start_span("child"):
+            pass
+        time.sleep(OPEN_AFTER_S * 1.1)
+        let_go.set()
+        busy.join()
+        spans = recording.get_trace(root.trace_id).data.spans
+        assert [span.name for span in spans] == ["root", "child"]
+    assert tracestore.flush().dropped == 0
+
+
+def test_a_tag_may_be_an_object_that_answers_nothing(recording: Store) -> None:
+    class Mute:
+        def __getattribute__(self, name: str) -> Any:
+            raise ValueError(name)
+
+    with tracestore.start_span("span"):
+        tracestore.update_current_trace(tags={"tag": Mute()}, session_id="s")
+    info = only_trace(recording).info
+    assert info.session_id == "s"
+    assert "Mute" in info.tags["tag"]

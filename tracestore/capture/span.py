@@ -353,14 +353,14 @@ class LiveTrace:
             if span.start_time_ns <= before_ns and span.span_id not in self._written_open:
                 self._written_open.add(span.span_id)
                 records.append(span.outline() if PROCESSORS else span.record())
-        if records and not self.announced:
+        if records:  # they go first in line: the trace itself may wait further behind
             self.announced = True
             records.insert(0, self)
         return records
 
     def announce_open(self) -> None:
         """Have the trace and its open spans written as they stand."""
-        for record in (self, *self.open_records(0.0)):
+        for record in self.open_records(0.0) or [self]:
             self.writer.put(record, 0 if record is self else size_bytes(record))
         self.announced = True
 
