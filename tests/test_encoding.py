@@ -210,6 +210,11 @@ def test_keys_become_text() -> None:
         "null": "d",
         "\ufffd": "e",
     }
+    assert decoded({None: 1, True: 2, False: {None: 3}}) == {
+        "null": 1,
+        "true": 2,
+        "false": {"null": 3},
+    }
 
 
 def test_large_integers_are_exact_and_huge_ones_marked() -> None:

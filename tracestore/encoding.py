@@ -166,7 +166,7 @@ def text_of(value: Any) -> str:
     """Return a tag's or metadata's value as text: itself, or `str()` of it, or JSON of containers."""
     if type(value) is str:
         return value if value.isascii() and "\0" not in value else clean_text(value)
-    if isinstance(value, _CONTAINERS):
+    if issubclass(type(value), _CONTAINERS):  # isinstance asks the value itself, which may raise
         return encode(value)
     return clean_text(_safe_str(value))
 
@@ -339,6 +339,8 @@ def describe(value: Any) -> Any:
     and first elements; anything else its `str()`.
     """
     kind = type(value)
+    if value is None or kind is bool:  # as a key, which msgspec asks about too
+        return _key(value)
     if hasattr(kind, "model_dump"):  # asked of the class: a mock has every attribute
         dumped = value.model_dump()
         if isinstance(dumped, _DUMPED):
