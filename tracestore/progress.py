@@ -1,12 +1,14 @@
 """Progress of what takes longer than a second: one line on standard error, where a person looks at it.
 
-Knows a terminal or a notebook, not what is done. Invariant: nothing is written within the first second, nothing
-where standard error is neither a terminal nor a notebook's, and the line is gone at the end.
+Knows a terminal or a notebook, not what is done. A thread writes the line, so that it also goes on while one long
+statement of SQLite says nothing. Invariant: nothing is written within the first second, nothing where standard
+error is neither a terminal nor a notebook's, and the line is gone at the end.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 
@@ -17,7 +19,7 @@ _BAR = 24
 
 
 class ProgressLine:
-    """A line such as "120,000 traces read", with a bar where it is known how many there will be.
+    """A line such as "120,000 traces read, 2 s", with a bar where it is known how many there will be.
 
     Args:
         what: What is counted.
@@ -30,32 +32,42 @@ class ProgressLine:
 
     def __init__(self, what: str, total: int | None = None) -> None:
         self._what, self._total = what, total
-        self._next = time.monotonic() + PATIENCE_S
+        self._count = 0
         self._width = 0
-        self._is_seen = sys.stderr is not None and (
-            sys.stderr.isatty() or "ipykernel" in sys.modules
-        )
+        self._started = time.monotonic()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def at(self, count: int) -> None:
         """Say how far it is."""
-        now = time.monotonic()
-        if not self._is_seen or now < self._next:
-            return
-        self._next = now + INTERVAL_S
-        self._write(self._line(count))
+        self._count = count
 
-    def _line(self, count: int) -> str:
-        if not self._total:
-            return f"{count:,} {self._what}"
-        full = min(_BAR, _BAR * count // self._total)
-        return f"[{'#' * full}{'.' * (_BAR - full)}] {count:,} of {self._total:,} {self._what}"
+    def _work(self) -> None:
+        pause_s = PATIENCE_S
+        while not self._ended.wait(pause_s):
+            self._write(self._line(time.monotonic() - self._started))
+            pause_s = INTERVAL_S
+
+    def _line(self, seconds: float) -> str:
+        if self._total:
+            full = min(_BAR, _BAR * self._count // self._total)
+            bar = "#" * full + "." * (_BAR - full)
+            return f"[{bar}] {self._count:,} of {self._total:,} {self._what}, {seconds:.0f} s"
+        done = f"{self._count:,} {self._what}" if self._count else "working"
+        return f"{done}, {seconds:.0f} s"
 
     def _write(self, line: str) -> None:
         sys.stderr.write(f"\r{line.ljust(self._width)}")
         sys.stderr.flush()
-        self._width = len(line)
+        self._width = max(self._width, len(line))
 
     def __enter__(self) -> ProgressLine:  # noqa: PYI034 - Self is from 3.11 on
+        is_seen = sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        if is_seen:
+            self._thread = threading.Thread(
+                target=self._work, name="tracestore-progress", daemon=True
+            )
+            self._thread.start()
         return self
 
     def __exit__(
@@ -64,6 +76,9 @@ class ProgressLine:
         _exception: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
         if self._width:
             self._write("")
             sys.stderr.write("\r")
