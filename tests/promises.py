@@ -109,6 +109,15 @@ PROMISES = (
         ("test_faults.py::test_a_reader_that_holds_an_old_snapshot_costs_wal_only_while_it_does",),
     ),
     Promise(
+        "file or spool deleted, moved or replaced under a program",
+        "nothing that ends from the moment on when that is noticed, 25 ms; a moved file holds what was written",
+        (
+            "test_store.py::test_a_file_that_is_gone_is_noticed_and_a_new_one_made",
+            "test_store.py::test_a_file_that_is_moved_or_replaced_without_its_side_files_loses_nothing",
+            "test_recorder.py::test_where_the_files_are_removed_under_a_program_new_ones_keep_what_ends_from_then_on",
+        ),
+    ),
+    Promise(
         "more than the queue takes, for however long",
         "nothing while the spool has room (512 MB): a caller waits a second at most, and the writer reads the spool when "
         "the queue has drained; then, and without a recorder, the newest spans, counted in `stats()` and said once",

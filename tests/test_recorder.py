@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -264,9 +265,14 @@ def test_a_frame_that_the_store_refuses_takes_no_other_with_it(tmp_path: pathlib
             "no frame",
             [],
             (14, None, [["x"]]),
+            (15, _draft(15)._replace(metadata="x"), ()),  # type: ignore[arg-type]  # on purpose
+            (0, (TraceRecord._fields, SPAN_FIELDS), {"mlflow.user": 1}),
+            (0, 7, 7),
         )
         for payload in payloads:
             stream.write(spool._frame(payload))
+        # The one byte that is no MessagePack.
+        stream.write(spool._HEAD.pack(spool.MAGIC, 1, 1, zlib.crc32(b"\xc1", 1)) + b"\xc1")
 
     with Store(path) as store:
         assert store.count_traces() == 10
@@ -301,6 +307,53 @@ def test_the_command_line_shows_what_a_killed_process_left(tmp_path: pathlib.Pat
     )
 
     assert done.stdout == "3\n"
+
+
+#: Records, has its files removed, records on, and is killed or ends.
+REMOVED = """
+import glob, os, shutil, signal, sys
+import tracestore
+path, what, end = sys.argv[1:]
+def record(count, name):
+    for _ in range(count):
+        with tracestore.start_span(name):
+            pass
+tracestore.set_tracking_uri(path)
+record(50, "before")
+tracestore.flush()
+for file in glob.glob(path + what):
+    shutil.rmtree(file) if os.path.isdir(file) else os.unlink(file)
+record(1, "noticed")
+assert tracestore.flush()
+handles = len(os.listdir("/proc/self/fd"))
+record(300, "after")
+if end == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+tracestore.flush()
+assert len(os.listdir("/proc/self/fd")) <= handles + 4, "handles of removed files stay open"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="handles are counted in /proc")
+@pytest.mark.parametrize("end", ["kill", "normal end"])
+@pytest.mark.parametrize("what", ["*", "-spool"])
+def test_where_the_files_are_removed_under_a_program_new_ones_keep_what_ends_from_then_on(
+    tmp_path: pathlib.Path, what: str, end: str
+) -> None:
+    path = tmp_path / "traces.db"
+    command = [sys.executable, "-c", REMOVED, str(path), what, end]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == (-signal.SIGKILL if end == "kill" else 0), done.stderr
+    assert "-spool was removed; a new one is begun" in done.stderr
+    with Store(path) as store:
+        assert store.count_traces("name = 'after'") == 300
+        assert store.count_traces("name = 'noticed'") == 1
+        assert store.count_traces("name = 'before'") == (0 if what == "*" else 50)
+    print(
+        f"figure: {'all files' if what == '*' else 'the spool'} removed, {end}: 301 of 301 traces that ended later"
+    )
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_symlinks_pipes_and_folders_among_the_spools_are_left_alone(

@@ -246,6 +246,42 @@ def test_a_directory_is_no_store(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files can't be deleted there")
+@pytest.mark.parametrize("looks_first", [False, True], ids=["", "looks first"])
+@pytest.mark.parametrize("how", ["moved", "replaced"])
+def test_a_file_that_is_moved_or_replaced_without_its_side_files_loses_nothing(
+    store: Store, tmp_path: pathlib.Path, how: str, looks_first: bool
+) -> None:
+    """The write-ahead log that stays behind is not taken for the new file's."""
+    for _ in range(20):
+        record("before")
+    store.flush()
+    path, other = pathlib.Path(store.path), tmp_path / "other.db"
+    assert pathlib.Path(f"{path}-wal").stat().st_size > 0
+    if how == "moved":
+        path.rename(other)
+    else:
+        with Store(other) as made:
+            made.create_experiment("of the other file")
+        other.replace(path)
+
+    if looks_first:
+        assert store.count_traces() == 0
+    record("after")
+
+    assert [trace.info.name for trace in store.search_traces()] == ["after"]
+    assert store.check() == []
+    assert (store.get_experiment_by_name("of the other file") is None) == (how == "moved")
+    if how == "moved":
+        with Store(other) as moved:
+            assert moved.count_traces("name = 'before'") == 20
+            assert moved.check() == []
+    if sys.platform == "linux":
+        handles = list(pathlib.Path("/proc/self/fd").iterdir())
+        open_files = [str(each.readlink()) for each in handles if os.path.lexists(each)]
+        assert [file for file in open_files if "traces.db" in file and "(deleted)" in file] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files can't be deleted there")
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced", "deleted alone"])
 def test_a_file_that_is_gone_is_noticed_and_a_new_one_made(
     store: Store, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, how: str

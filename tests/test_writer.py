@@ -326,6 +326,43 @@ def test_what_comes_after_close_is_written_by_the_thread_that_brings_it(
     assert writer._thread is None
 
 
+def test_nothing_is_written_while_the_file_is_closed_by_another_thread() -> None:
+    """A record that comes while the writer closes starts no thread that would write beside it."""
+    for _ in range(8):
+        sink = ListSink()
+        inside: list[str] = []
+        beside: list[str] = []
+
+        def alone(_records: Sequence[Any] = (), inside: Any = inside, beside: Any = beside) -> None:
+            inside.append("here")
+            beside.extend(inside[1:])
+            time.sleep(0.0002)
+            inside.pop()
+
+        sink.obstacle, sink.close = alone, alone  # type: ignore[method-assign]
+        writer = Writer(sink, queue_size=1000, retry_timeout_s=5.0)
+        closing = threading.Event()
+
+        def record(writer: Writer = writer, closing: threading.Event = closing) -> None:
+            while not closing.is_set():
+                writer.put((1,))
+                time.sleep(0)
+            writer.put((2,))
+
+        threads = [threading.Thread(target=record) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.001)
+        writer.close(5.0)
+        closing.set()
+        for thread in threads:
+            thread.join()
+
+        assert beside == []
+        assert sink.rows.count((2,)) == 2
+        assert writer._thread is None
+
+
 def test_close_ends_within_its_deadline_while_writing_hangs(sink: ListSink) -> None:
     writer = Writer(sink, queue_size=100, retry_timeout_s=500.0)
     gate = threading.Event()

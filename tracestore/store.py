@@ -562,6 +562,7 @@ class Store:
         for store in _stores_of(self.path):
             if not store.read_only:
                 store.writer.flush(READ_FLUSH_S)
+                store._leave_replaced_file()  # noqa: SLF001 - the same class
         self._take_over()
         there = self._made and os.path.exists(self.path)  # noqa: PTH110 - a path as text
         if not (self.read_only or there):
@@ -569,6 +570,11 @@ class Store:
                 self._write(lambda _connection: None)  # makes or migrates it, or waits for who does
             self._made = True
         return self._database.readers.lend()
+
+    def _leave_replaced_file(self) -> None:
+        """Have the writer notice that another file bears the name now: its WAL lies beside that one."""
+        if self._database.was_replaced:
+            self._write(lambda _connection: None)
 
     def _take_over(self) -> None:
         """Have the writer take over what processes that died have left, if there is any; looks once a second."""

@@ -136,6 +136,24 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
+def leave(connection: sqlite3.Connection, path: str, wal: tuple[int, int] | None) -> None:
+    """Close the writing connection to a file that bears the name `path` no longer, and have its side files gone.
+
+    Args:
+        connection: The connection; SQLite leaves what bears the file's name alone when it is closed.
+        path: Where the file was.
+        wal: The identity of its WAL, which may lie beside another file of that name by now.
+    """
+    with contextlib.suppress(sqlite3.Error):  # a file that is deleted has no use for it
+        checkpoint(connection)
+    if wal is not None and identity(path + "-wal") == wal:
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + suffix)  # noqa: PTH108 - a path as text
+    with contextlib.suppress(sqlite3.Error):
+        connection.close()
+
+
 def sync_wal(path: str) -> None:
     """Have the WAL beside `path` on the disk: with it, all that was committed. No WAL, nothing to do.
 

@@ -39,8 +39,7 @@ SYNC_S = 0.075
 
 log = logging.getLogger("tracestore")
 
-#: Handles that a child process inherited, or of a file that is no longer there: kept, so that not even garbage
-#: collection closes them.
+#: Handles that a child process inherited: kept, so that not even garbage collection closes them.
 _LEFT_ALONE: list[object] = []
 
 
@@ -114,6 +113,7 @@ class Database:
         self._process = os.getpid()
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._wal: tuple[int, int] | None = None
         self._ticket = Ticket(path)
         self._checkpoint_at = 0.0
         #: Whether the next transaction is to empty the write-ahead log, whatever its size.
@@ -162,7 +162,7 @@ class Database:
             return 0, 0
         recorder, (segment, counts) = self.recorder, some
         kept = [Kept(None, segment, number) for number in counts]
-        found = recovery.frames_of(segment.path, counts)
+        found = recovery.frames_of(segment.read(), counts)
 
         def write(connection: sqlite3.Connection) -> None:
             recovery.write_deferred(connection, found)
@@ -211,6 +211,7 @@ class Database:
                     if self._writer is None:
                         self._writer = self._open()
                         self._file = identity(self.path)
+                        self._wal = identity(self.path + "-wal")
                     if self.look_for_spools:
                         recovery.take_over(self._writer, self.path, transaction)
                         self.look_for_spools = False
@@ -276,17 +277,24 @@ class Database:
                     return
             self._checkpoint_at = time.monotonic() + connections.CHECKPOINT_PAUSE_S
 
+    @property
+    def was_replaced(self) -> bool:
+        """Whether the file that is written to bears the name no longer."""
+        return self._writer is not None and identity(self.path) != self._file
+
     def _leave_replaced_file(self) -> None:
         """Notice that the file was deleted, moved or replaced: what is written now goes into a new one.
 
-        The old connection is not closed: that would delete the side files of the new one by their names.
+        The old file gets what its WAL holds, and the WAL goes: by its name SQLite would take it for the new file's,
+        and bring it over what that holds.
         """
-        if self._writer is not None and identity(self.path) != self._file:
-            log.warning(
-                "%s was deleted, moved or replaced; recording goes on in a new file", self.path
-            )
-            _LEFT_ALONE.append(self._writer)
-            self._writer = None
+        writer = self._writer
+        if writer is None or not self.was_replaced:
+            return
+        log.warning("%s was deleted, moved or replaced; recording goes on in a new file", self.path)
+        self._writer = None
+        self.readers.close()
+        connections.leave(writer, self.path, self._wal)
 
     def idle(self) -> bool:
         """Do a little of the idle work, the first that has any; return whether more remains."""

@@ -13,7 +13,6 @@ import functools
 import itertools
 import logging
 import os
-import pathlib
 import sqlite3
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -120,9 +119,9 @@ def _with_lock(file: str, action: Callable[[int], Any], *, remove: bool = False)
     return result
 
 
-def frames_of(file: str, numbers: Container[int]) -> list[Frame]:
+def frames_of(data: bytes, numbers: Container[int]) -> list[Frame]:
     """Return those frames of a spool that bear these numbers; of those that are damaged, none."""
-    return [frame for frame in _sound(pathlib.Path(file).read_bytes()) if frame[0] in numbers]
+    return [frame for frame in _sound(data) if frame[0] in numbers]
 
 
 def write_deferred(connection: sqlite3.Connection, found: Sequence[Frame]) -> None:
@@ -179,16 +178,30 @@ def _sound(data: bytes) -> list[Frame]:
     fields: Sequence[Sequence[str]] = (TraceRecord._fields, SPAN_FIELDS)
     resource: Mapping[str, str] = {}
     for payload in spool.frames(data):
-        try:
+        with _left_out_if_odd():
             if payload[0] == 0:
-                fields, resource = payload[1], payload[2] or resource
+                _, fields, told = msgspec.convert(payload, _Head)
+                resource = told or resource
                 continue
             number, trace, spans = payload
             frames.append((int(number), _trace(trace, fields[0]), [_span(s, fields[1]) for s in spans]))  # fmt: skip
-        except (TypeError, ValueError, KeyError, IndexError) as error:
-            log.warning("a frame of a spool is left out: %s", error)
-    complete = [(n, _with_resource(trace, resource), spans) for n, trace, spans in frames]
+    complete = []
+    for number, trace, spans in frames:
+        with _left_out_if_odd():
+            complete.append((number, _with_resource(trace, resource), spans))
     return sorted(complete, key=lambda frame: frame[0])
+
+
+#: What a head frame says: the names of a trace's and of a span's fields, what is the same for all traces.
+_Head = tuple[int, tuple[list[str], list[str]], dict[str, str] | None]
+
+
+@contextlib.contextmanager
+def _left_out_if_odd() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, msgspec.MsgspecError) as error:
+        log.warning("a frame of a spool is left out: %s", error)
 
 
 def _trace(values: Sequence[Any] | None, fields: Sequence[str]) -> TraceRecord | None:
@@ -206,7 +219,13 @@ def _span(values: Sequence[Any], fields: Sequence[str]) -> SpanRecord:
 
 
 def _with_resource(trace: TraceRecord | None, resource: Mapping[str, str]) -> TraceRecord | None:
-    return trace and trace._replace(metadata={**resource, **trace.metadata})
+    if trace is None:
+        return None
+    tags, metadata = msgspec.convert((trace.tags, trace.metadata), _Texts)
+    return trace._replace(tags=tags, metadata={**resource, **metadata})
+
+
+_Texts = tuple[dict[str, str], dict[str, str]]
 
 
 def _write(connection: sqlite3.Connection, chunk: Sequence[Frame]) -> None:

@@ -25,6 +25,7 @@ import os
 import pathlib
 import secrets
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -185,16 +186,32 @@ class Segment:
 
     def can_begin_again(self) -> bool:
         """Whether the store holds all of it and says so, and it is not too large."""
-        return self.position == self.passed and os.fstat(self.handle).st_size <= SEGMENT_BYTES
+        is_small = os.fstat(self.handle).st_size <= SEGMENT_BYTES
+        return self.position == self.passed and is_small and not self.is_gone
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed the file: no other process would find it. 0.6 µs."""
+        return os.fstat(self.handle).st_nlink == 0
+
+    def read(self) -> bytes:
+        """Return all of the file, also of one that was removed."""
+        if sys.platform == "win32":  # which removes no open file
+            return pathlib.Path(self.path).read_bytes()
+        return os.pread(self.handle, os.fstat(self.handle).st_size, 0)
 
     def close(self, *, remove: bool) -> None:
         """Close the file, which unlocks it, and remove it unless it is still wanted."""
+        if remove and os.name != "nt":
+            self._remove()
         with contextlib.suppress(OSError):
-            if remove and os.name != "nt":
-                os.unlink(self.path)  # noqa: PTH108 - a path as text
             os.close(self.handle)
-            if remove and os.name == "nt":  # which removes no open file
-                os.unlink(self.path)  # noqa: PTH108
+        if remove and os.name == "nt":  # which removes no open file
+            self._remove()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):  # somebody else has
+            os.unlink(self.path)  # noqa: PTH108 - a path as text
 
 
 class Kept:
@@ -317,6 +334,8 @@ class Recorder:
         for one in kept:
             one.segment.deferred.pop(one.number, None)
             one.segment.outstanding.pop(one.number, None)
+        with contextlib.suppress(OSError):
+            self._leave_removed()
         for segment in list(self._segments):
             if segment not in (self._segment, self._spare) and _retire(segment):
                 self._clear(segment)
@@ -324,6 +343,17 @@ class Recorder:
         if current is not None and current.size > SWITCH_BYTES // 4:
             with contextlib.suppress(OSError):
                 self._change(current)
+
+    def _leave_removed(self) -> None:
+        """Begin new files where somebody has removed those in use: what a kill leaves there nobody would find."""
+        spare, current = self._spare, self._segment
+        if spare is not None and spare.is_gone:
+            self._spare = None
+            spare.give_up(0)
+        if current is not None and current.is_gone:
+            log.warning("%s was removed; a new one is begun", self.folder)
+            self._segment = None
+            current.retired = True
 
     def _clear(self, segment: Segment) -> None:
         """Keep a file that holds nothing for the next use, or remove it."""
@@ -456,7 +486,10 @@ def frames(data: bytes) -> list[Any]:
             start = data.find(MAGIC, start + 1)
             continue
         generation, payload = frame
-        found.append((generation, msgspec.msgpack.decode(payload)))
+        try:
+            found.append((generation, msgspec.msgpack.decode(payload)))
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            log.warning("a frame of a spool is left out: %s", error)
         start = data.find(MAGIC, start + _HEAD.size + len(payload))
     newest = max((generation for generation, _ in found), default=0)
     return [payload for generation, payload in found if generation == newest]

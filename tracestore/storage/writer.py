@@ -60,6 +60,9 @@ IN_TURN_S = 10.0
 #: How long records that come after `close` may hold up the end of the process, in seconds, all together.
 LATE_S = 5.0
 
+#: How long each of them waits for another one after that, in seconds.
+_TURN_S = 0.1
+
 #: The thread ends, and the file is closed, after this long without work, in seconds; the next record starts it.
 IDLE_END_S = 30.0
 
@@ -413,15 +416,30 @@ class Writer:
 
     def close(self, timeout_s: float) -> bool:
         """Stop for good: from now on records are written on the thread that brings them."""
-        done = self.stop(timeout_s)
-        self._closed = True
-        self.asleep = True
+        # So that no record that comes just now starts a thread that would write beside this one.
+        deadline = time.monotonic() + timeout_s
+        holds = self._starting.acquire(timeout=timeout_s)
+        try:
+            done = self.stop(max(0.0, deadline - time.monotonic()))
+            self._closed = True
+            self.asleep = True
+        finally:
+            if holds:
+                self._starting.release()
         if done:
             self._drain_here()
-            self._sink.close()
+            self._close_here(max(0.0, deadline - time.monotonic()))
         else:
             self._set_aside_all()
         return done and not self._left_to_feed()
+
+    def _close_here(self, timeout_s: float) -> None:
+        """Close the file, unless another thread writes what came late: that one closes it."""
+        if self._draining != threading.get_ident() and self._writing.acquire(timeout=timeout_s):
+            try:
+                self._sink.close()
+            finally:
+                self._writing.release()
 
     def _set_aside_all(self) -> None:
         """Have the next start write what this process may not get to."""
@@ -435,7 +453,8 @@ class Writer:
     def _drain_here(self) -> None:
         """Write on the calling thread: after `close`, and where no thread can be started.
 
-        All calls together wait LATE_S at most: the process is about to end.
+        All calls together wait LATE_S, as the process may be about to end, and after that for a turn each. Whoever
+        writes does not go on for ever with what other threads bring: each of them comes here too.
         """
         self.asleep = True
         if (
@@ -444,18 +463,20 @@ class Writer:
             return
         now = time.monotonic()
         self._late_deadline = self._late_deadline or now + LATE_S
-        while self._queue:
-            if not self._writing.acquire(timeout=max(0.0, self._late_deadline - now)):
-                return
-            try:
-                self._draining = threading.get_ident()
-                self._stop_deadline = self._late_deadline
-                while self._queue:
-                    self._write_some()
-                self._sink.close()
-            finally:
-                self._draining = None
-                self._writing.release()
+        until = max(self._late_deadline, now + _TURN_S)
+        if not self._queue or not self._writing.acquire(timeout=until - now):
+            return
+        try:
+            self._draining = threading.get_ident()
+            self._stop_deadline = self._late_deadline
+            while self._queue:
+                self._write_some()
+                if time.monotonic() > until:
+                    break
+            self._sink.close()
+        finally:
+            self._draining = None
+            self._writing.release()
 
     # ------------------------------------------------------------------------ the writing thread
 
