@@ -13,7 +13,7 @@ import random
 import re
 import tempfile
 
-from tests import promises
+from tests import instrumentations, promises, receivers
 from tests.browser_chromium import open_chromium, open_page
 from tests.browser_page import open_traces
 from tests.browser_traces import real_trace
@@ -65,6 +65,8 @@ def generated_blocks() -> dict[str, str]:
         "programs": reference_table(),
         "figures": summary_of_figures(),
         "promises": promises.table(),
+        "packages": instrumentations.table(instrumentations.written_outcomes()),
+        "receivers": receivers.table(),
     }
 
 

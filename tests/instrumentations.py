@@ -1,7 +1,7 @@
 """What the real instrumentation packages record of the real libraries, against what a person expects to see.
 
-`python -m tests.instrumentations` prints the table: package, version, spans, checks. The libraries talk to
-tests/model_server.py over HTTP; nothing is replaced. Packages that need another language, or releases that don't go
+`python -m tests.instrumentations` prints the table: package, version, spans, checks; with `--write` it is kept in
+instrumentations.json, for the README. The libraries talk to tests/model_server.py over HTTP; nothing is replaced. Packages that need another language, or releases that don't go
 with each other, have been recorded: tests/foreign/otlp has their spans and the scripts that made them.
 
 `python -m tests.instrumentations --rules` prints the table of conventions with the packages that each rule's
@@ -29,6 +29,9 @@ from tracestore.conventions.rules import reference_table
 from tracestore.entities import Span, Trace
 from tracestore.importing import import_into
 from tracestore.store import Store
+
+#: The rows of the README's table, as `--write` found them.
+WRITTEN = pathlib.Path(__file__).parent / "instrumentations.json"
 
 #: What was recorded of other programs.
 FOREIGN = pathlib.Path(__file__).parent / "foreign" / "otlp"
@@ -102,7 +105,7 @@ OPENAI = (
     Expected("why", "WHY", "gpt-4-2025", OPENAI_TOKENS),
     Expected("use a tool", CALL, "gpt-4-2025", OPENAI_TOKENS),
     Expected("stream this", "STREAM THIS", "gpt-4-2025", OPENAI_TOKENS),
-    Expected("fail 429", None, None, None, status="ERROR"),
+    Expected("fail 429", None, "gpt-4", None, status="ERROR"),
     Expected("async", "ASYNC", "gpt-4-2025", OPENAI_TOKENS),
 )
 
@@ -421,23 +424,40 @@ def print_rules() -> None:
         print(line + (f" {', '.join(packages)} |" if added is None else added))
 
 
+def written_outcomes() -> list[Outcome]:
+    """Return what `--write` kept."""
+    return [Outcome(**row) for row in json.loads(WRITTEN.read_text("utf-8"))]
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """Return outcomes as a Markdown table, by package."""
+    lines = [
+        "| package | version | traces | spans | model calls | checks | failed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for outcome in sorted(outcomes):
+        cells = (*outcome[:-1], len(outcome.failed))
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+        lines += outcome.failed
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the table, or with --json one line of JSON for each row, or with --rules the rules."""
     if "--rules" in sys.argv:
         print_rules()
         return
-    as_json = "--json" in sys.argv
-    if not as_json:
-        print("| package | version | traces | spans | model calls | checks | failed |")
-        print("|---|---|---|---|---|---|---|")
-    for one in (*RECORDED, *SCENARIOS):
-        outcome = outcome_of_recorded(one) if isinstance(one, Recorded) else outcome_of(one)
-        if as_json:
-            print(json.dumps(outcome._asdict()))
-        else:
-            cells = (*outcome[:-1], len(outcome.failed))
-            print("| " + " | ".join(str(cell) for cell in cells) + " |")
-            print("".join(f"{problem}\n" for problem in outcome.failed), end="")
+    outcomes = [
+        outcome_of_recorded(one) if isinstance(one, Recorded) else outcome_of(one)
+        for one in (*RECORDED, *SCENARIOS)
+    ]
+    if "--write" in sys.argv:
+        rows = [outcome._asdict() for outcome in outcomes]
+        WRITTEN.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    if "--json" in sys.argv:
+        print("\n".join(json.dumps(outcome._asdict()) for outcome in outcomes))
+    else:
+        print(table(outcomes))
 
 
 if __name__ == "__main__":

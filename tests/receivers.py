@@ -35,8 +35,14 @@ from tracestore.store import Store
 
 TRACES = 40
 
+#: What the README says arrived; `--write` renews it.
+WRITTEN = pathlib.Path(__file__).parent / "receivers.json"
+
+#: How long a receiver may take to answer a request, in milliseconds: on a busy machine the first takes a while.
+ANSWER_MS = "120000"
+
 #: How long a receiver may take to start, and to store what it accepted, in seconds.
-START_S, STORE_S = 180.0, 60.0
+START_S, STORE_S = 600.0, 60.0
 
 
 class Arrived(NamedTuple):
@@ -283,8 +289,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.receivers")
     parser.add_argument("--mlflow", help="interpreter of an environment with mlflow")
     parser.add_argument("--phoenix", help="interpreter of an environment with arize-phoenix")
+    parser.add_argument("--write", action="store_true", help=f"write {WRITTEN.name}")
     options = parser.parse_args()
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", ANSWER_MS)
     missing = 0
+    counts: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder_name:
         folder = pathlib.Path(folder_name)
         tracestore.set_tracking_uri(str(folder / "traces.db"))
@@ -302,7 +311,39 @@ def main() -> None:
                 for what, count in found.items():
                     print(f"  {what}: {count}")
                 missing += sum(count for what, count in found.items() if what[:7] == "missing")
+                release = version_of(name, python)
+                counts.append(
+                    {"receiver": name, "release": release, "traces": len(traces), **found}
+                )
+    if options.write:
+        WRITTEN.write_text(json.dumps(counts, indent=1) + "\n", "utf-8")
     sys.exit(1 if missing else 0)
+
+
+def table() -> str:
+    """Return what `--write` kept as a Markdown table: what arrived, and how much of anything did not."""
+    rows = json.loads(WRITTEN.read_text("utf-8"))
+    counted = [key for key in rows[0] if f"missing {key}" in rows[0] or key in _ALWAYS]
+    head = ["receiver", "release", *counted, "missing"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        missing = sum(count for what, count in row.items() if what.startswith("missing"))
+        cells = [row["receiver"], row["release"], *(row.get(key, "") for key in counted), missing]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+#: What is counted also where none of it can be missing by itself.
+_ALWAYS = ("traces", "spans", "names", "statuses", "events", "attributes")
+
+
+def version_of(name: str, python: str) -> str:
+    """Return the release of a receiver's package in the environment of an interpreter."""
+    package = {"phoenix": "arize-phoenix"}.get(name, name)
+    program = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
+    return subprocess.run(
+        [python, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

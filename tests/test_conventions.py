@@ -8,7 +8,14 @@ import re
 
 import pytest
 
-from tests.instrumentations import FOREIGN, RECORDED, Recorded, outcome_of_recorded, recorded_traces
+from tests.instrumentations import (
+    FOREIGN,
+    RECORDED,
+    Recorded,
+    outcome_of_recorded,
+    recorded_traces,
+    written_outcomes,
+)
 from tests.model_server import API_KEY
 from tracestore.conventions import translation
 from tracestore.conventions.translation import ABSENT, translate
@@ -22,7 +29,9 @@ def spans_of(file: str, folder: pathlib.Path) -> list[Span]:
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.file)
 def test_recorded_spans_are_understood(recorded: Recorded) -> None:
-    assert outcome_of_recorded(recorded).failed == []
+    outcome = outcome_of_recorded(recorded)
+    assert outcome.failed == []
+    assert outcome in written_outcomes()  # the README's table
 
 
 def test_every_file_is_described_and_keeps_no_secret_and_no_path() -> None:

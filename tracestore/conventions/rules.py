@@ -49,6 +49,7 @@ RULES = (
     ),
     Rule("model", ("embedding.model_name", "reranker.model_name"), OPENINFERENCE),
     Rule("model", ("ai.response.model", "ai.model.id"), VERCEL),
+    Rule("parameters", ("llm.invocation_parameters",), OPENINFERENCE),
     Rule("provider", ("gen_ai.provider.name",), GENAI),
     Rule("provider", ("gen_ai.system",), GENAI_1_27),
     Rule("provider", ("llm.provider", "llm.system"), OPENINFERENCE),

@@ -162,9 +162,23 @@ def _add_derived(found: dict[str, Any]) -> None:
     if whole:  # what a run was given is what a person said last, and before
         asked = [number for number, message in enumerate(whole) if message["role"] == "user"]
         found.setdefault("input_messages", whole[: asked[-1] + 1] if asked else whole)
+    if "model" not in found:  # of a call that failed, or of a stream that nobody has read
+        asked_for = _model_asked_for(found)
+        if asked_for:
+            found["model"] = asked_for
     if "raw_usage" in found:
         for key, count in chat.cached_tokens(found["raw_usage"]).items():
             found.setdefault(key, count)
+
+
+def _model_asked_for(found: Mapping[str, Any]) -> str | None:
+    """Return the model that a request names."""
+    parameters = chat.decoded(found.get("parameters"))
+    whole = chat.decoded(found.get("inputs"))
+    for request in (parameters, whole if _is_chat(found) else None):
+        if isinstance(request, dict) and isinstance(request.get("model"), str):
+            return str(request["model"])
+    return None
 
 
 def _each_decoded(value: Any) -> Any:
