@@ -338,6 +338,15 @@ def test_buckets_follow_each_other_where_the_clock_is_changed_about_midnight(
     assert sorted(set(map(calendar.start_of, moments_ms))) == starts
 
 
+def test_a_chart_says_no_figure_that_is_not_there() -> None:
+    asked = ("error_rate", "cost", "throughput")
+    found = measured([a_trace(1), a_trace(2, after_ms=120_000)], *asked, every="1m")
+    html = found.to_html()
+    assert "error_rate up to 0.0 %" in html
+    assert "cost up to" not in html
+    assert "throughput up to 1 / min" in html
+
+
 # ------------------------------------------------------------------------------------------ reading
 
 

@@ -113,6 +113,8 @@ def test_stats_are_a_page_of_sections_in_the_terminal_and_in_html(
     assert run("stats", "--html", str(page), "--last", "1h", "--db", demo).code == 0
     html = page.read_text("utf-8")
     assert html.count("<table") >= 6
+    assert "Figures of the last 1h; times are UTC." in html
+    assert "cost up to" not in html  # nothing of the demo has a cost, and no chart invents one
     assert "<script" not in html
     sections: dict[str, Any] = run_json("stats", "--filter", "status = 'ERROR'", "--db", demo)[
         "sections"

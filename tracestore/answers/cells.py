@@ -24,7 +24,7 @@ def cell_text(value: object, unit: str = "") -> str:
 
     Args:
         value: What a row holds.
-        unit: "ms", "share" (of 1, shown in percent), "usd", "points" (a difference of shares) or "".
+        unit: "ms", "share" (of 1, shown in percent), "usd", "points" (a difference of shares), "per_min" or "".
     """
     if value is None:
         return "-"
@@ -51,9 +51,10 @@ def _number_text(value: float, unit: str) -> str:
     if unit == "usd":
         sign, dollars = "-" if value < 0 else "", abs(value)
         return f"{sign}${dollars:,.2f}" if dollars >= 100 else f"{sign}${dollars:.4f}"
+    per = " / min" if unit == "per_min" else ""
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    return f"{value:,.3g}" if abs(value) < 1_000 else f"{value:,.0f}"
+        return f"{int(value):,}{per}"
+    return f"{value:,.3g}{per}" if abs(value) < 1_000 else f"{value:,.0f}{per}"
 
 
 def _moment_text(moment: dt.datetime) -> str:

@@ -42,10 +42,10 @@ def chart_svg(name: str, unit: str, series: Mapping[str, _Points]) -> Markup:
     shown = {label: _thinned(points) for label, points in lines}
     times = [time.timestamp() for points in shown.values() for time, _ in points]
     values = [value for points in shown.values() for _, value in points if _is_number(value)]
-    top = max((float(v) for v in values), default=0.0) or 1.0  # type: ignore[arg-type]  # numbers only
+    most = max((float(v) for v in values), default=0.0)  # type: ignore[arg-type]  # numbers only
     low = min([0.0, *(float(v) for v in values)])  # type: ignore[arg-type]  # numbers only
-    scale = _Scale(min(times, default=0), max(times, default=1), low, top)
-    parts = [_text(_LEFT, 14, f"{name} up to {cell_text(top, unit)}", "ts-chart-name"), _axis()]
+    scale = _Scale(min(times, default=0), max(times, default=1), low, most)
+    parts = [_text(_LEFT, 14, f"{name} up to {cell_text(most, unit)}", "ts-chart-name"), _axis()]
     parts += [_path(points, scale, COLOURS[at]) for at, points in enumerate(shown.values())]
     if times:
         first, last = (
@@ -108,6 +108,11 @@ def _text(x: float, y: float, text: str, classes: str) -> str:
 def _thinned(points: _Points) -> _Points:
     step = max(1, math.ceil(len(points) / MAX_POINTS))
     return points[::step]
+
+
+def has_numbers(series: Mapping[str, _Points]) -> bool:
+    """Return whether there is anything to draw."""
+    return any(_is_number(value) for points in series.values() for _, value in points)
 
 
 def _is_number(value: object) -> bool:

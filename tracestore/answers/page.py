@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tracestore.answers.chart import COLOURS, MAX_LINES, chart_svg
+from tracestore.answers.chart import COLOURS, MAX_LINES, chart_svg, has_numbers
 from tracestore.display.markup import Markup, element, join
 
 if TYPE_CHECKING:
@@ -56,10 +56,12 @@ def answer_html(answer: Answer) -> Markup:
 def _charts(answer: Answer) -> Markup:
     if not answer.has_time() or len(answer) < 2:
         return Markup("")
+    drawn = [(column, answer.series(column.name)) for column in answer.figures()]
     charts = [
-        chart_svg(column.name, column.unit, answer.series(column.name))
-        for column in answer.figures()[:_MAX_CHARTS]
-    ]
+        chart_svg(column.name, column.unit, series)
+        for column, series in drawn
+        if has_numbers(series)
+    ][:_MAX_CHARTS]
     labels = list(answer.series(answer.figures()[0].name))[:MAX_LINES]
     legend = element("div", "ts-legend", *map(_swatch, labels, COLOURS)) if len(labels) > 1 else ""
     return join([element("div", "ts-charts", *charts), legend])

@@ -13,7 +13,7 @@ from rich.text import Text
 from tracestore.answers import Answer
 from tracestore.cli import options, streams, terminal
 from tracestore.cli.questions import filter_options, show, since
-from tracestore.cli.terminal import heading, safe
+from tracestore.cli.terminal import dim, heading, safe
 from tracestore.cli.traces import STATE_STYLES
 from tracestore.display.escape import escape
 from tracestore.display.markup import Markup, element, join
@@ -62,31 +62,46 @@ def stats(
     """
     store = options.open_store(path)
     facts = _facts(store)
-    sections = _sections(store, filter_string, last, options.experiment_ids(store, experiment))
+    ids = options.experiment_ids(store, experiment)
+    newest_ms = None if last or filter_string or ids else newest_start_ms(store)
+    start_ms = instant_ms(since(last), "start") if last else newest_ms
+    sections = _sections(store, filter_string, start_ms, ids)
+    scope = _scope(filter_string, last, experiment, are_newest=newest_ms is not None)
     if html is not None:
-        _write_page(html, path, list(sections))
+        _write_page(html, path, scope, list(sections))
         return
     if as_json:
         rows = {answer.title: answer.to_dicts() for answer in sections}
-        streams.write_json({**facts, "sections": rows})
+        streams.write_json({**facts, "figures_of": scope, "sections": rows})
         return
     console = terminal.console()
     console.print(_table(facts))
+    console.print()
+    console.print(dim(f"figures of {scope}"), soft_wrap=True)
     for answer in sections:  # each as soon as it is there
         console.print()
         console.print(heading(answer.title))
         show(console, answer)
 
 
+def _scope(
+    filter_string: str | None, last: str | None, experiment: str | None, *, are_newest: bool
+) -> str:
+    """Return in words which traces the figures are of."""
+    said = [f"the newest {MANY_TRACES:,} traces"] if are_newest else []
+    said += [f"experiment {experiment}"] if experiment else []
+    said += [f"the last {last.strip()}"] if last else []
+    said += [filter_string.strip()] if filter_string else []
+    return f"{', '.join(said) or 'all traces'}; times are UTC"
+
+
 def _sections(
-    store: Store, filter_string: str | None, last: str | None, ids: list[str] | None
+    store: Store, filter_string: str | None, start_ms: int | None, ids: list[str] | None
 ) -> Iterator[Answer]:
-    start = since(last) if last or filter_string or ids else newest_start_ms(store)
-    asked = {"filter_string": filter_string, "start": start, "experiment_ids": ids}
+    asked = {"filter_string": filter_string, "start": start_ms, "experiment_ids": ids}
     extent = [_extreme(store, order, filter_string, ids) for order in ("ASC", "DESC")]
     if extent[0] is None or extent[1] is None:
         return iter(())
-    start_ms = instant_ms(asked["start"], "start")
     first_ms = extent[0] if start_ms is None else max(start_ms, extent[0])
     return overview(store.metrics, asked, (first_ms, extent[1]))
 
@@ -98,9 +113,10 @@ def newest_start_ms(store: Store, traces: int = MANY_TRACES) -> int | None:
     return None if row is None else int(row[0]) + 1
 
 
-def _write_page(file: str, path: str, sections: Sequence[Answer]) -> None:
+def _write_page(file: str, path: str, scope: str, sections: Sequence[Answer]) -> None:
     title = f"Statistics of {path}"
-    body = join([element("h1", "", title), *(Markup(answer.to_html()) for answer in sections)])
+    head = [element("h1", "", title), element("p", "", f"Figures of {scope}.")]
+    body = join([*head, *(Markup(answer.to_html()) for answer in sections)])
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title>"
