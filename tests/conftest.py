@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis
 import pytest
 
+from tracestore.capture import threads
 from tracestore.capture.span import current, last_trace_id
 from tracestore.runtime import runtime
 from tracestore.store import Store
@@ -55,3 +58,12 @@ def _no_global_tracer_provider() -> Iterator[None]:
     yield
     api = sys.modules.get("opentelemetry.trace")
     assert api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_python_made_them() -> Iterator[None]:
+    """The switch that nests threads is the process's: left on, it changes what tests that follow record."""
+    yield
+    left_on = threading.Thread.start, ThreadPoolExecutor.submit
+    threads.nest_threads(False)
+    assert left_on == (threading.Thread.start, ThreadPoolExecutor.submit)

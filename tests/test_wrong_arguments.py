@@ -106,6 +106,7 @@ def on(
         root.end()
         tracestore.autolog(disable=True)
         tracestore.clear_active_model()
+        tracing.nest_threads(False)
         tracing.reset()
         for trace in list(recording.live.values()):
             for span in list(trace.open_spans.values()):  # type: ignore[attr-defined]  # of a LiveTrace
