@@ -13,7 +13,7 @@ import time
 
 from benchmarks.workload import SEED, records, trace_of
 from tracestore import ids
-from tracestore.encoding import encode
+from tracestore.encoding import encode_text
 from tracestore.entities import AssessmentSource, Feedback
 from tracestore.storage import assessment_rows, indexer, record_rows, schema
 from tracestore.storage.connection import open_for_writing, transaction
@@ -82,7 +82,7 @@ def _write_batch(connection: sqlite3.Connection, indexes: range, traces: int) ->
     for trace, (record, _) in zip(batch, made, strict=True):
         for name, value in trace.feedback.items():
             feedback = _feedback(record, name, value, trace.user)
-            assessment_rows.insert_assessment(connection, feedback, encode(value))
+            assessment_rows.insert_assessment(connection, feedback, encode_text(value))
 
 
 def _feedback(record: record_rows.TraceRecord, name: str, value: bool | int, user: str) -> Feedback:

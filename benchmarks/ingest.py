@@ -32,7 +32,7 @@ import tracestore
 from benchmarks import peers
 from benchmarks.report import Report, number, options_of, parser, percentiles, ratio
 from benchmarks.workload import WorkloadTrace, give_feedback, record, trace_of
-from tracestore.encoding import encode
+from tracestore.encoding import encode_text
 from tracestore.storage.connection import (
     WAL_BYTES,
     checkpoint,
@@ -187,10 +187,10 @@ def _check_payload(connection: sqlite3.Connection, trace: WorkloadTrace, trace_i
     }
     done = not trace.fails
     expected = {
-        trace.name: (encode(trace.question), encode(trace.answer) if done else None),
-        "retrieve": (encode(trace.query), encode(trace.documents)),
-        "generate": (encode(trace.prompt), encode(trace.completion)),
-        trace.tool: (encode(trace.call), encode(trace.result) if done else None),
+        trace.name: (encode_text(trace.question), encode_text(trace.answer) if done else None),
+        "retrieve": (encode_text(trace.query), encode_text(trace.documents)),
+        "generate": (encode_text(trace.prompt), encode_text(trace.completion)),
+        trace.tool: (encode_text(trace.call), encode_text(trace.result) if done else None),
     }
     if found != expected:
         raise SystemExit(f"trace {trace_id} was recorded as\n{expected}\nand read back as\n{found}")

@@ -290,7 +290,7 @@ class _SpanRecords:
         self._ends += [self._ends[1] + 5_000 + tool_ms]
         self.end_ns = self._ends[2] + 10_000
 
-    def all(self, inputs: str, outputs: str | None) -> list[SpanRecord]:
+    def all(self, inputs: bytes, outputs: bytes | None) -> list[SpanRecord]:
         """Return the rows, children first, as spans end."""
         trace, ends = self._trace, self._ends
         error, events = self._error(ends[2]) if trace.fails else (None, None)
@@ -313,9 +313,9 @@ class _SpanRecords:
         end_ns: int,
         inputs: Any,
         outputs: Any,
-        attributes: str | None = None,
+        attributes: bytes | None = None,
         error: str | None = None,
-        events: str | None = None,
+        events: bytes | None = None,
     ) -> SpanRecord:
         return (
             self._trace_id, f"{self._rng.getrandbits(64):016x}", self._root_id, name, span_type,
@@ -323,7 +323,7 @@ class _SpanRecords:
             encode(inputs), None if outputs is None else encode(outputs),
         )  # fmt: skip
 
-    def _error(self, time_ns: int) -> tuple[str, str]:
+    def _error(self, time_ns: int) -> tuple[str, bytes]:
         try:
             use_tool(self._trace)
         except ToolError as exception:

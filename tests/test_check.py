@@ -16,7 +16,7 @@ from tests.cli_program import run, run_json
 from tests.upkeep_store import one, query
 from tracestore import Store
 from tracestore.errors import StoreError
-from tracestore.storage.record_rows import checksum_of
+from tracestore.storage.record_rows import checksum_of, checksum_of_row
 from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding
 from tracestore.upkeep.spans_check import CHANGED
 
@@ -222,10 +222,15 @@ def test_values_of_other_types_are_findings(path: pathlib.Path) -> None:
 
 
 def test_a_checksum_is_the_crc32_of_an_array_of_messagepack() -> None:
-    packed = b"\x95\xa2ab\xc0\xa0\xcd\x01\x00\xa2\xc3\xa9"
-    assert checksum_of(("ab", None, "", 256, "é")) == zlib.crc32(packed)
-    assert checksum_of(("x" * 100_000,)) == zlib.crc32(
-        b"\xdb\x00\x01\x86\xa0".join((b"\x91", b"x" * 100_000))
+    payload = "x" * 100_000
+    packed = (
+        b"\x99\xa2ab\xc0\xa0\xcd\x01\x00\xc4\x03[1]\xc0\xc0\xc4\x02\xc3\xa9\xc6\x00\x01\x86\xa0"
+    )
+    expected = zlib.crc32(packed + payload.encode())
+    assert checksum_of_row(("ab", None, "", 256, "[1]", None, None, "é", payload)) == expected
+    assert (
+        checksum_of(("ab", None, "", 256, b"[1]", None, None, "é".encode(), payload.encode()))
+        == expected
     )
 
 

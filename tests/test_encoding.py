@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore import encoding
-from tracestore.encoding import attribute_value, clean_text, encode, encode_attributes, text_of
+from tracestore.encoding import attribute_value, clean_text, encode_attributes, encode_text, text_of
 
 _ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=20)
 _CLEAN_TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -64,7 +64,7 @@ _HARD = _nested(
 
 def decoded(value: Any) -> Any:
     """Encode and decode; the text must be JSON for msgspec and, strictly, for json."""
-    text = encode(value)
+    text = encode_text(value)
     assert "\ud800" not in text
     text.encode()
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
@@ -251,7 +251,7 @@ def test_any_depth_becomes_json_that_can_be_read(depth: int) -> None:
         value = [value]
     decoded(value)
     if depth > 1000:
-        assert "levels of nesting" in encode(value)
+        assert "levels of nesting" in encode_text(value)
     while isinstance(value, list) and value:  # taken apart: freeing it deeply is not ours to test
         value = value.pop()
 
@@ -320,7 +320,7 @@ def test_only_the_value_at_fault_is_replaced(value: Any) -> None:
 
 def test_objects_that_make_new_objects_without_end_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "MAX_VALUES", 1_000)
-    text = encode(EndlessModel())
+    text = encode_text(EndlessModel())
     assert "values" in text
     assert len(text) < 200_000
 
@@ -341,7 +341,7 @@ def test_large_payload_is_cut_and_says_so() -> None:
     cut = decoded(value)
     assert "bytes of JSON were cut" in cut["tracestore.cut"]
     assert cut["beginning"].startswith('{"text":"éé')
-    assert len(encode(value)) < encoding.KEPT_CHARACTERS * 2
+    assert len(encode_text(value)) < encoding.KEPT_CHARACTERS * 2
 
 
 def test_many_values_on_the_slow_way_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_encoding_with_the_stack_nearly_full_raises_nothing() -> None:
         try:
             down()
         except RecursionError:
-            assert msgspec.json.decode(encode(cyclic)) is not None
+            assert msgspec.json.decode(encode_text(cyclic)) is not None
 
     with contextlib.suppress(RecursionError):  # of the call itself: no room for a frame of `encode`
         down()

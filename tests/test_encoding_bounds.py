@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import tracestore
 from tracestore import encoding
-from tracestore.encoding import encode
+from tracestore.encoding import encode_text
 from tracestore.store import Store
 
 #: Far above what any of these takes, far below what an unbounded one would.
@@ -28,7 +28,7 @@ _SECONDS = 5.0
 
 
 def decoded(value: Any) -> Any:
-    return msgspec.json.decode(encode(value))
+    return msgspec.json.decode(encode_text(value))
 
 
 class EndlessList(list[Any]):
@@ -113,7 +113,7 @@ def test_storage_is_read_and_not_what_a_subclass_makes_of_it(odd: Any) -> None:
 def test_iterators_are_never_consumed() -> None:
     numbers = itertools.count()
     generator = (i for i in itertools.count())
-    text = encode(
+    text = encode_text(
         {"count": numbers, "generator": generator, "range": range(10**9), "map": map(str, [1])}
     )
     assert (next(numbers), next(generator)) == (0, 0)
@@ -140,7 +140,7 @@ def test_a_million_models_do_not_hold_up_the_call() -> None:
 @pytest.mark.parametrize("element", [1, 0.5, "text", None, True], ids=repr)
 def test_a_million_elements_are_recorded_or_cut_in_time(element: Any) -> None:
     begun = time.perf_counter()
-    text = encode([element] * 1_000_000)
+    text = encode_text([element] * 1_000_000)
     assert time.perf_counter() - begun < _SECONDS
     assert len(text) <= encoding.MAX_PAYLOAD_BYTES
 
@@ -158,7 +158,7 @@ def test_an_object_that_answers_nothing_is_its_text() -> None:
 
 def test_an_array_that_is_not_contiguous_is_not_copied() -> None:
     array = np.zeros((3000, 3000)).T[:, ::-1]
-    encode(array)
+    encode_text(array)
     tracemalloc.start()
     read = decoded(array)
     _, peak_bytes = tracemalloc.get_traced_memory()
@@ -171,7 +171,7 @@ def test_an_array_that_is_not_contiguous_is_not_copied() -> None:
 def test_large_frames_are_a_sample() -> None:
     frame = pd.DataFrame({"a": range(200_000), "b": ["text"] * 200_000})
     assert decoded(frame)["shape"] == [200_000, 2]
-    assert len(encode(frame)) < 2_000
+    assert len(encode_text(frame)) < 2_000
 
 
 def test_attrs_classes_give_their_fields() -> None:
@@ -183,7 +183,7 @@ def test_payloads_with_a_hundred_levels_are_read_back() -> None:
     value: Any = "bottom"
     for _ in range(100):
         value = {"in": [value]}
-    text = encode(value)
+    text = encode_text(value)
     assert "bottom" in text
     assert msgspec.json.decode(text)
 
@@ -210,7 +210,7 @@ _WEIRD = st.recursive(
 
 @given(_WEIRD)
 def test_whatever_is_nested_becomes_json_that_sqlite_can_hold(value: Any) -> None:
-    text = encode(value)
+    text = encode_text(value)
     msgspec.json.decode(text)
     text.encode()  # no lone surrogates
     assert "\0" not in text

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import tracestore
 from tests.upkeep_store import MINUTE_MS, START_MS, one, query
-from tracestore.encoding import encode
+from tracestore.encoding import encode, encode_text
 from tracestore.storage import payloads, record_rows
 from tracestore.storage.connection import open_for_writing, transaction
 from tracestore.store import Store
@@ -38,7 +38,7 @@ def history(*numbers: int, role: str = "user") -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": role, "content": text(n)} for n in numbers]}
 
 
-def record(trace: int, span: int, inputs: str | None, outputs: str | None) -> Any:
+def record(trace: int, span: int, inputs: bytes | None, outputs: bytes | None) -> Any:
     start = (START_MS + trace * MINUTE_MS) * 10**6
     return (
         _id(trace), f"{span + 1:016x}", None if span == 0 else f"{1:016x}", f"span {span}", "LLM", "OK", None,
@@ -77,7 +77,11 @@ def stored(path: pathlib.Path) -> dict[tuple[str, str], tuple[str | None, str | 
 
 
 def meant(spans: list[Any]) -> dict[tuple[str, str], tuple[str | None, str | None]]:
-    return {(span[0], span[1]): (span[-2], span[-1]) for span in spans}
+    return {(span[0], span[1]): (as_text(span[-2]), as_text(span[-1])) for span in spans}
+
+
+def as_text(payload: bytes | None) -> str | None:
+    return None if payload is None else payload.decode()
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +115,7 @@ def test_what_is_small_stays_in_its_column(path: pathlib.Path) -> None:
     write(path, [record(1, 0, encode(history(1, 2)), encode("x" * 4_000))])
 
     assert one(path, "SELECT count(*) FROM payloads") == 0
-    assert one(path, "SELECT inputs FROM spans") == encode(history(1, 2))
+    assert one(path, "SELECT inputs FROM spans") == encode_text(history(1, 2))
 
 
 def test_what_comes_once_stays_in_its_column(path: pathlib.Path) -> None:
@@ -119,7 +123,9 @@ def test_what_comes_once_stays_in_its_column(path: pathlib.Path) -> None:
     write(path, spans)
 
     assert one(path, "SELECT count(*) FROM payloads") == 0
-    assert query(path, "SELECT inputs FROM spans ORDER BY id") == [(span[-2],) for span in spans]
+    assert query(path, "SELECT inputs FROM spans ORDER BY id") == [
+        (as_text(span[-2]),) for span in spans
+    ]
 
 
 def test_a_span_that_is_written_open_and_ended_is_no_repetition(path: pathlib.Path) -> None:
@@ -182,7 +188,7 @@ def test_text_from_elsewhere_comes_back_character_for_character(
     path: pathlib.Path, document: str
 ) -> None:
     """A text that looks like references is none: it can't fetch what another trace has."""
-    write(path, [*conversation(1, 9), record(2, 0, document, None)])
+    write(path, [*conversation(1, 9), record(2, 0, document.encode(), None)])
 
     assert stored(path)[_id(2), f"{1:016x}"] == (document, None)
 
@@ -321,7 +327,7 @@ def test_what_an_older_file_holds_stays_whole_and_is_kept_once_in_an_extract(
         key = connection.execute("SELECT id FROM traces").fetchone()[0]
         connection.executemany(
             "INSERT INTO spans (trace, span_id, name, status, start_time_ns, inputs) VALUES (?, ?, 's', 'OK', ?, ?)",
-            [(key, f"a{span[1][1:]}", span[7], span[-2]) for span in spans],
+            [(key, f"a{span[1][1:]}", span[7], as_text(span[-2])) for span in spans],
         )
         connection.commit()
     new = path.with_name("new.db")

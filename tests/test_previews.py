@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracestore
-from tracestore.encoding import encode
+from tracestore.encoding import encode_text
 from tracestore.store import Store
 from tracestore.summary.preview import MAX_CHARACTERS, request_preview, response_preview
 
@@ -236,7 +236,7 @@ CASES = (
 
 
 def preview_of(value: Any, role: str) -> str | None:
-    return (request_preview if role == "user" else response_preview)(encode(value))
+    return (request_preview if role == "user" else response_preview)(encode_text(value))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
@@ -255,13 +255,13 @@ def test_base64_is_left_out_of_json() -> None:
         assert len(preview) < 150
         assert preview.endswith('"question":"Why?"}')
     plain = {"data": "a plain text", "letters": "x" * 500}
-    assert preview_of(plain, "user") == encode(plain)
+    assert preview_of(plain, "user") == encode_text(plain)
 
 
 def test_preview_is_at_most_a_thousand_characters() -> None:
     long = {"messages": said(("user", "é" * 5_000))}
     assert preview_of(long, "user") == "é" * 997 + "..."
-    assert preview_of({"a": "x" * 5_000}, "user") == encode({"a": "x" * 5_000})[:997] + "..."
+    assert preview_of({"a": "x" * 5_000}, "user") == encode_text({"a": "x" * 5_000})[:997] + "..."
     exact = {"messages": said(("user", "y" * 1_000))}
     assert preview_of(exact, "user") == "y" * 1_000
 

@@ -153,16 +153,19 @@ def test_killed_processes_whose_files_were_used_again_lose_and_double_nothing(
     tmp_path: pathlib.Path,
 ) -> None:
     killed = Killed(tmp_path / "traces.db")
-    generations = 0
-    for round_ in range(3):
-        killed.run([f"{round_}"], 0.4, words=1_000)
+    generations = rounds = 0
+    while generations <= 6 and rounds < 20:  # a busy machine takes more of them
+        rounds += 1
+        killed.run([f"{rounds}"], 0.4, words=1_000)
         for file in pathlib.Path(f"{killed.path}-spool").iterdir():
             data = file.read_bytes()
             generations += struct.unpack_from("<4sIII", data)[2] if data else 0
 
     kept = _assert_nothing_lost(killed)
     assert generations > 6
-    print(f"figure: files used {generations} times by 3 killed processes: {kept:,} traces, 0 lost")
+    print(
+        f"figure: files used {generations} times by {rounds} killed processes: {kept:,} traces, 0 lost"
+    )
 
 
 @pytest.mark.slow

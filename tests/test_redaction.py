@@ -20,7 +20,7 @@ from tests.guides.running import recording_into
 from tests.upkeep_store import one, query
 from tracestore import cli, redaction
 from tracestore.entities import Feedback
-from tracestore.redaction import clean_json, clean_plain, is_secret_name, may_hold_secret
+from tracestore.redaction import clean_json_text, clean_plain, is_secret_name
 from tracestore.runtime import runtime
 from tracestore.store import Store
 from tracestore.upkeep.spans_check import CHANGED
@@ -46,6 +46,10 @@ SECRETS = {
 NAMES = ("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY")
 
 
+def may_hold_secret(text: str) -> bool:
+    return redaction.may_hold_secret(text.encode())
+
+
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_known_shapes_are_replaced_wherever_they_are(secret: str) -> None:
     for text in (secret, f"use {secret} for it", f"({secret})"):
@@ -53,23 +57,36 @@ def test_known_shapes_are_replaced_wherever_they_are(secret: str) -> None:
         cleaned = clean_plain(text)
         assert "Abc123" not in cleaned
         assert redaction.REDACTED in cleaned
-        assert secret not in json.loads(clean_json(json.dumps({"a": [{"b": text}]})))["a"][0]["b"]
+        assert (
+            secret not in json.loads(clean_json_text(json.dumps({"a": [{"b": text}]})))["a"][0]["b"]
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_values_of_telling_names_are_replaced(name: str) -> None:
     text = json.dumps({"headers": {name: "hunter2"}, "nested": [{name: {"a": "hunter2"}}]})
-    cleaned = clean_json(text)
+    cleaned = clean_json_text(text)
     assert is_secret_name(name)
     assert "hunter2" not in cleaned
     assert json.loads(cleaned)["headers"] == {name: "[redacted]"}
+
+
+@pytest.mark.parametrize("name", ["api_key", "api-key", "apikey", "access_token", "passwd"])
+def test_telling_names_in_prose_are_noticed(name: str) -> None:
+    for text in (
+        f"with {name}: hunter2-hunter2",
+        f"with {name.upper()} = hunter2-hunter2",
+        f"with {name}=hunter2-hunter2",
+    ):
+        assert may_hold_secret(json.dumps({"text": text}))
+        assert "hunter2" not in clean_json_text(json.dumps({"text": text}))
 
 
 def test_values_of_telling_names_are_replaced_in_json_within_text() -> None:
     inner = json.dumps({"headers": {"x-api-key": "hunter2"}}, separators=(",", ":"))
     text = json.dumps({"input.value": inner})
     assert may_hold_secret(text)
-    assert json.loads(json.loads(clean_json(text))["input.value"]) == {
+    assert json.loads(json.loads(clean_json_text(text))["input.value"]) == {
         "headers": {"x-api-key": "[redacted]"}
     }
 
@@ -87,7 +104,7 @@ def test_values_of_telling_names_are_replaced_in_json_within_text() -> None:
 )
 def test_ordinary_values_stay_as_they_are(value: Any) -> None:
     text = json.dumps(value)
-    assert clean_json(text) == text
+    assert clean_json_text(text) == text
     if "secret" not in value:  # the names are there, the values are not
         assert not may_hold_secret(json.dumps(value, separators=(",", ":")))
 
@@ -194,8 +211,8 @@ def test_the_mode_without_content_keeps_what_happened(recording: Store) -> None:
 
 @hypothesis.given(st.recursive(st.text() | st.integers() | st.none(), lambda s: st.lists(s) | st.dictionaries(st.text(), s), max_leaves=10))  # fmt: skip
 def test_cleaning_twice_changes_nothing_more(value: Any) -> None:
-    once = clean_json(json.dumps({"api_key": value, "text": value}))
-    assert clean_json(once) == once
+    once = clean_json_text(json.dumps({"api_key": value, "text": value}))
+    assert clean_json_text(once) == once
 
 
 @pytest.mark.parametrize(

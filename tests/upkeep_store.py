@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 from benchmarks.workload import records, trace_of
-from tracestore.encoding import encode
+from tracestore.encoding import encode_text
 from tracestore.entities import AssessmentSource, Feedback
 from tracestore.ids import new_assessment_id
 from tracestore.storage import assessment_rows, record_rows
@@ -37,7 +37,7 @@ def make(path: pathlib.Path, traces: int, *, first: int = 0) -> list[str]:
                 )
                 for trace, _ in part[::5]:
                     feedback = _feedback(trace.trace_id)
-                    assessment_rows.insert_assessment(connection, feedback, encode(True))
+                    assessment_rows.insert_assessment(connection, feedback, encode_text(True))
     return [trace.trace_id for trace, _ in made]
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tracestore import ids
 from tracestore.arguments import shown
-from tracestore.encoding import clean_text, encode, text_of
+from tracestore.encoding import clean_text, encode_text, text_of
 from tracestore.entities import AssessmentSource, Expectation, Feedback
 from tracestore.errors import InvalidArgumentError
 
@@ -65,7 +65,7 @@ def encoded_value(assessment: Feedback | Expectation) -> str | None:
     """Return the value as JSON text, None where there is an error in its place."""
     if assessment.value is None and assessment.error is not None:
         return None
-    return encode(assessment.value)
+    return encode_text(assessment.value)
 
 
 def changed(stored: Feedback | Expectation, given: A) -> A:

@@ -82,7 +82,7 @@ CREATE TABLE spans (
     links          TEXT,                        -- [{trace_id, span_id, attributes}]
     inputs         TEXT,
     outputs        TEXT,
-    checksum       INTEGER                      -- crc32 of span_id to outputs as an array of MessagePack; or NULL
+    checksum       INTEGER                      -- crc32 of what was recorded, see record_rows.checksum_of_row; or NULL
 ) STRICT;
 CREATE UNIQUE INDEX spans_trace ON spans (trace, span_id);
 CREATE INDEX spans_name ON spans (name, trace);
@@ -163,4 +163,4 @@ INSERT INTO traces (id, trace_id, experiment, resource, name, status, duration_m
 VALUES (1767225600000 << 20, 'tr-00000000000000000000000000000001', 0, 1, 'recorded by version 4', 'OK', 5);
 INSERT INTO tags VALUES (1767225600000 << 20, 'environment', 'production');
 INSERT INTO spans (trace, span_id, name, status, start_time_ns, end_time_ns, inputs, checksum)
-VALUES (1767225600000 << 20, '0000000000000001', 'recorded by version 4', 'OK', 1767225600000000000, 1767225600005000000, '{"x":1}', 3694681488);
+VALUES (1767225600000 << 20, '0000000000000001', 'recorded by version 4', 'OK', 1767225600000000000, 1767225600005000000, '{"x":1}', 1515291392);

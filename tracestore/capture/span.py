@@ -456,14 +456,14 @@ class FunctionName(dict[str, Any]):
     """The attributes of a span of which only the function's name is known; shared by its calls, never changed.
 
     Attributes:
-        text: Their JSON text.
+        json: The same as JSON.
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("json",)
 
     def __init__(self, name: str) -> None:
         super().__init__({FUNCTION_KEY: clean_text(name)})
-        self.text = encode_attributes(dict(self))
+        self.json = encode_attributes(dict(self))
 
 
 class LiveSpan(Span):
@@ -497,8 +497,8 @@ class LiveSpan(Span):
         self._attributes: dict[str, Any] | None = None
         self._events: list[msgspec.Raw] | None = None
         self._links: list[msgspec.Raw] | None = None
-        self._inputs: str | None = None
-        self._outputs: str | None = None
+        self._inputs = None
+        self._outputs = None
         self.start_time_ns = _clock() + trace.offset_ns
         # Last: from here on the writer's thread may see the span.
         trace.open_spans[span_id] = self
@@ -517,7 +517,7 @@ class LiveSpan(Span):
 
     def set_result(self, result: Any) -> None:
         """Record what a function returned, unless its body has set outputs of its own."""
-        if self._outputs is None or self._outputs == "null":
+        if self._outputs is None or self._outputs == b"null":
             self.set_outputs(result)
 
     def set_attribute(self, key: str, value: Any) -> None:
@@ -596,7 +596,7 @@ class LiveSpan(Span):
         if self.end_time_ns is None:
             if self._links is None:
                 self._links = []
-            self._links.append(msgspec.Raw(encode(link).encode()))
+            self._links.append(msgspec.Raw(encode(link)))
 
     def record_exception(self, exception: BaseException | str) -> None:
         """Add an `exception` event with type, message and stack trace, and set the status to ERROR.
@@ -801,17 +801,19 @@ class LiveSpan(Span):
     @property
     def has_outputs(self) -> bool:
         """Whether outputs other than None were set."""
-        return self._outputs is not None and self._outputs != "null"
+        return self._outputs is not None and self._outputs != b"null"
 
     @property
-    def inputs_json(self) -> str | None:
-        """The inputs as JSON text, None without any."""
-        return self._inputs
+    def inputs_json(self) -> bytes | None:
+        """The inputs as JSON, None without any."""
+        found: bytes | None = self._inputs
+        return found
 
     @property
-    def outputs_json(self) -> str | None:
-        """The outputs as JSON text, None without any."""
-        return self._outputs
+    def outputs_json(self) -> bytes | None:
+        """The outputs as JSON, None without any."""
+        found: bytes | None = self._outputs
+        return found
 
     def encloses(self, span: LiveSpan | NoOpSpan | None) -> bool:
         """Whether `span` is below this one."""
@@ -833,7 +835,7 @@ class LiveSpan(Span):
     def to_immutable_span(self) -> Span:
         """Return a copy that no longer changes."""
         values = self.record()
-        return Span(*values[:9], *values[10:])
+        return Span(*values[:9], *(None if data is None else data.decode() for data in values[10:]))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a live span can't be copied or pickled; use to_immutable_span()")
@@ -843,8 +845,8 @@ class LiveSpan(Span):
 _BARE = (None,) * 6
 
 
-def _attributes_json(attributes: dict[str, Any]) -> str:
-    return attributes.text if type(attributes) is FunctionName else encode_attributes(attributes)
+def _attributes_json(attributes: dict[str, Any]) -> bytes:
+    return attributes.json if type(attributes) is FunctionName else encode_attributes(attributes)
 
 
 def moment_ns(value: Any, what: str, unit: str = "nanoseconds since 1970") -> int | None:
@@ -861,29 +863,29 @@ def moment_ns(value: Any, what: str, unit: str = "nanoseconds since 1970") -> in
 
 def _event_json(event: SpanEvent) -> msgspec.Raw:
     attributes = encode(event.attributes)  # only these may be cut
-    if not attributes.startswith("{"):
-        attributes = f'{{"tracestore.cut":{attributes}}}'
+    if not attributes.startswith(b"{"):
+        attributes = b'{"tracestore.cut":%b}' % attributes
     moment = moment_ns(event.timestamp, f"timestamp of event {event.name!r:.100}")
     fields = {
         "name": text_of(event.name),
         "time_unix_nano": time.time_ns() if moment is None else moment,
-        "attributes": msgspec.Raw(attributes.encode()),
+        "attributes": msgspec.Raw(attributes),
     }
     return msgspec.Raw(msgspec.json.encode(fields))
 
 
-def _events_json(events: list[msgspec.Raw]) -> str:
+def _events_json(events: list[msgspec.Raw]) -> bytes:
     """Return the events as a JSON array; of those that are too large together, the first ones."""
     data = msgspec.json.encode(events)
     if len(data) <= MAX_PAYLOAD_BYTES:
-        return data.decode()
+        return data
     kept, size_bytes = 0, 0
     while kept < len(events) and size_bytes <= MAX_PAYLOAD_BYTES // 2:
         size_bytes += len(bytes(events[kept]))
         kept += 1
     note = f"{len(events) - kept + 1} further events were cut"
     last = SpanEvent("tracestore.cut", attributes={"tracestore.cut": note})
-    return msgspec.json.encode([*events[: kept - 1], _event_json(last)]).decode()
+    return msgspec.json.encode([*events[: kept - 1], _event_json(last)])
 
 
 #: MLflow's attribute names for what this package keeps in columns, and what setting them does here.

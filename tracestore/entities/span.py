@@ -146,8 +146,8 @@ class Span:
         self._attributes: Any = attributes
         self._events: Any = events
         self._links: Any = links
-        self._inputs: str | None = inputs
-        self._outputs: str | None = outputs
+        self._inputs: Any = inputs  # of a live span as UTF-8
+        self._outputs: Any = outputs
 
     @property
     def request_id(self) -> str:

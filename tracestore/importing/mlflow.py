@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from tracestore.encoding import clean_text, encode
+from tracestore.encoding import clean_text, encode_text
 from tracestore.entities import (
     AssessmentError,
     AssessmentSource,
@@ -375,10 +375,10 @@ def _assessment(values: Mapping[str, Any]) -> tuple[Feedback | Expectation, str 
         "valid": bool(values["valid"]),
     }
     if values["assessment_type"] == "expectation":
-        return Expectation(**common), encode(value)
+        return Expectation(**common), encode_text(value)
     failure = msgspec.convert(error, AssessmentError) if isinstance(error, dict) else None
     feedback = Feedback(error=failure, **common)
-    return feedback, None if value is None and failure is not None else encode(value)
+    return feedback, None if value is None and failure is not None else encode_text(value)
 
 
 def _source(source_type: Any, source_id: Any) -> AssessmentSource:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tracestore.encoding import clean_text, encode, text_of
+from tracestore.encoding import clean_text, encode_text, text_of
 from tracestore.entities import AssessmentSource, Feedback
 from tracestore.errors import ForeignFileError
 from tracestore.importing.batch import Batch
@@ -128,7 +128,7 @@ class PhoenixFile:
                 present=len(there),
                 traces=[trace.snapshot() for trace in traces],
                 spans=[span.record for span in understood],
-                assessments=[(feedback, encode(feedback.value)) for _, feedback in kept],
+                assessments=[(feedback, encode_text(feedback.value)) for _, feedback in kept],
                 skipped={reason: count for reason, count in left_out.items() if count},
             )
 

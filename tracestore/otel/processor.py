@@ -124,9 +124,9 @@ def _is_here(context: context_api.Context | None) -> bool:
 
 
 def _resource(span: sdk.Span) -> str:
-    from tracestore.encoding import encode  # noqa: PLC0415 - roots only
+    from tracestore.encoding import encode_text  # noqa: PLC0415 - roots only
 
-    return encode(plain_attributes(span.resource.attributes))
+    return encode_text(plain_attributes(span.resource.attributes))
 
 
 def _details(live: LiveSpan, span: sdk.ReadableSpan) -> dict[str, Any]:

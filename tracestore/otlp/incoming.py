@@ -13,7 +13,7 @@ import msgspec
 
 from tracestore.conventions.rules import MARKERS
 from tracestore.conventions.translation import ABSENT, Translation, translate
-from tracestore.encoding import clean_text, encode, text_of
+from tracestore.encoding import clean_text, encode, encode_text, text_of
 from tracestore.entities.span import (
     COST_KEY,
     INPUTS_KEY,
@@ -89,8 +89,8 @@ class Understood(NamedTuple):
     cost: Any
     session: str | None
     user: str | None
-    inputs: str | None
-    outputs: str | None
+    inputs: bytes | None
+    outputs: bytes | None
     tags: Mapping[str, str]
     resource: str | None
     trace: Mapping[str, Any]
@@ -157,7 +157,7 @@ def understand(span: ForeignSpan) -> Understood:
 
 
 def _resource(resource: Mapping[str, Any]) -> str | None:
-    return encode(dict(resource)) if resource and resource.get(SDK_KEY) != SDK_NAME else None
+    return encode_text(dict(resource)) if resource and resource.get(SDK_KEY) != SDK_NAME else None
 
 
 def _value(key: str, value: Any) -> Any:
@@ -177,7 +177,7 @@ def _tags(attributes: dict[str, Any]) -> dict[str, str]:
 
 def _pop_columns(
     attributes: dict[str, Any], said: Translation
-) -> tuple[str | None, str | None, str | None]:
+) -> tuple[str | None, bytes | None, bytes | None]:
     """Return type, inputs and outputs: what MLflow's attributes say, else what the conventions do."""
     given = attributes.pop(TYPE_KEY, None)
     span_type = given if given not in (None, "UNKNOWN") else said.span_type or given or "UNKNOWN"

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tracestore.encoding import bindable, encode
+from tracestore.encoding import bindable, encode_text
 from tracestore.entities import AssessmentError, AssessmentSource, Expectation, Feedback
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import key_of
@@ -127,7 +127,7 @@ def _scalar_of(value: str | None) -> str | int | float | None:
 
 
 def _json_or_none(value: object) -> str | None:
-    return None if value is None else policy.clean_json(encode(value))
+    return None if value is None else policy.clean_json(encode_text(value))
 
 
 _COLUMNS = """

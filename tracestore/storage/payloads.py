@@ -26,7 +26,7 @@ import msgspec
 from tracestore.storage.schema import PAYLOAD_MARK, SHARED_COLUMNS, whole
 from tracestore.storage.statements import Insert, chunks, insert
 
-#: Characters from which a text is cut. Below, what a reference costs and the work of cutting are not repaid: the spans
+#: Characters, or bytes, from which a text is cut. Below, what a reference costs and the work of cutting are not repaid: the spans
 #: of a retrieval with one answer stay as they are, a conversation is cut from its third or fourth turn on.
 LARGE = 4_096
 
@@ -42,6 +42,8 @@ _DEPTH = 8
 #: hashlib gives the interpreter lock away for more bytes at once, see record_rows._CRC_BYTES.
 _HASHED = 2_047
 
+_MARK = PAYLOAD_MARK.encode()
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -49,9 +51,12 @@ _PAYLOADS = Insert("INSERT INTO payloads (id, hash, text)", 3)
 _TRACES = Insert("INSERT OR IGNORE INTO payload_traces (payload, trace)", 2)
 
 
-def is_large(text: str | None) -> bool:
-    """Whether a text is stored in another form. 0.1 µs."""
-    return text is not None and (len(text) >= LARGE or text[:1] == PAYLOAD_MARK)
+def is_large(text: str | bytes | None) -> bool:
+    """Whether a text, or its UTF-8, is stored in another form. 0.1 µs."""
+    if text is None:
+        return False
+    mark = PAYLOAD_MARK if isinstance(text, str) else _MARK
+    return len(text) >= LARGE or text[:1] == mark
 
 
 def stored(connection: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> list[str]:

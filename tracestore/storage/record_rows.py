@@ -55,7 +55,7 @@ class Cost(msgspec.Struct, omit_defaults=True):
     total_cost: float | None = None
 
 
-#: A span as the capturing thread hands it over: nothing but what SQLite stores, in this order.
+#: A span as the capturing thread hands it over: nothing but what SQLite stores, in this order; JSON as UTF-8.
 #: A plain tuple, because making one takes 0.05 µs and a named one 0.3.
 SPAN_FIELDS = (
     "trace_id",
@@ -83,7 +83,8 @@ SpanRecord = tuple[Any, ...]
 LookedUp = dict[str, dict[str, Any]]
 
 
-_ATTRIBUTES = SPAN_FIELDS.index("attributes")
+#: Where the payloads begin: attributes and what comes after them.
+PAYLOADS_FROM = SPAN_FIELDS.index("attributes")
 _START_TIME = SPAN_FIELDS.index("start_time_ns")
 _INPUTS, _OUTPUTS = SPAN_FIELDS.index("inputs"), SPAN_FIELDS.index("outputs")
 
@@ -91,9 +92,9 @@ _INPUTS, _OUTPUTS = SPAN_FIELDS.index("inputs"), SPAN_FIELDS.index("outputs")
 def size_bytes(record: SpanRecord) -> int:
     """Return about how large a span's record is: the length of its payload columns. 0.3 µs."""
     size = 0
-    for text in record[_ATTRIBUTES:]:
-        if text is not None:
-            size += len(text)
+    for payload in record[PAYLOADS_FROM:]:
+        if payload is not None:
+            size += len(payload)
     return size
 
 
@@ -203,9 +204,12 @@ _PART = (
 )
 
 
-#: Where the model stands among a span's columns, which are its fields otherwise.
-_MODEL = SPAN_FIELDS.index("attributes")
-_SPAN_COLUMNS = ("trace", *SPAN_FIELDS[1:_MODEL], "model", *SPAN_FIELDS[_MODEL:], "checksum")
+#: A span's columns are its fields, but for three: texts that are given as UTF-8 come last.
+_SPAN_COLUMNS = (
+    *("trace", *SPAN_FIELDS[1:PAYLOADS_FROM], "model", "checksum"),
+    *SPAN_FIELDS[PAYLOADS_FROM:],
+)
+_PAYLOADS = len(SPAN_FIELDS) - PAYLOADS_FROM
 
 
 #: Where in a row the texts are that are kept once.
@@ -213,7 +217,7 @@ _SHARED = tuple(_SPAN_COLUMNS.index(column) for column in SHARED_COLUMNS)
 
 
 #: What a span's checksum is of, in this order: all that was recorded. Not its keys, which a copy gives anew.
-CHECKED_COLUMNS = _SPAN_COLUMNS[1:-1]
+CHECKED_COLUMNS = tuple(name for name in _SPAN_COLUMNS[1:] if name != "checksum")
 
 #: The same for SQL that reads them, large texts whole.
 WHOLE_COLUMNS = ", ".join(
@@ -229,25 +233,38 @@ _packed = msgspec.msgpack.Encoder(enc_hook=str).encode
 _CRC_BYTES = 5 * 1024
 
 
-def checksum_of(values: Sequence[Any]) -> int:
-    """Return the checksum of a span's CHECKED_COLUMNS. 0.8 µs for 1.4 KB."""
-    packed = _packed(values)
-    if len(packed) <= _CRC_BYTES:
-        return zlib.crc32(packed)
-    checksum = 0
-    view = memoryview(packed)
-    for start in range(0, len(packed), _CRC_BYTES):
+def crc32_of(data: bytes | memoryview, checksum: int = 0) -> int:
+    """Return the CRC-32 of `data`, or of what `checksum` is of and `data`, without giving the interpreter lock away."""
+    if len(data) <= _CRC_BYTES:
+        return zlib.crc32(data, checksum)
+    view = memoryview(data)
+    for start in range(0, len(view), _CRC_BYTES):
         checksum = zlib.crc32(view[start : start + _CRC_BYTES], checksum)
     return checksum
+
+
+def checksum_of(values: Sequence[Any]) -> int:
+    """Return the checksum of a span's CHECKED_COLUMNS, payloads as UTF-8. 0.8 µs for 1.4 KB."""
+    return crc32_of(_packed(values))
+
+
+def checksum_of_row(values: Sequence[Any]) -> int:
+    """Return the checksum of a span's CHECKED_COLUMNS as they are read: payloads as texts."""
+    return checksum_of([*values[:-_PAYLOADS], *map(_utf8, values[-_PAYLOADS:])])
+
+
+def _utf8(value: Any) -> Any:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else value
 
 
 _SPANS = Insert(
     f"INSERT INTO spans ({', '.join(_SPAN_COLUMNS)})",
     len(_SPAN_COLUMNS),
+    texts=_PAYLOADS,
     # A span that was written while it was open is completed; an ended one never opens again. It gets a new
     # id, because what follows the file by ids (the text index) has seen the old one. The condition makes SQLite
     # look for each row: a subquery that depends on nothing is answered once a statement.
-    f"""ON CONFLICT (trace, span_id) DO UPDATE SET
+    tail=f"""ON CONFLICT (trace, span_id) DO UPDATE SET
         id = (SELECT id + 1 FROM spans WHERE excluded.trace NOTNULL ORDER BY id DESC LIMIT 1), {_replaced(_SPAN_COLUMNS[2:])}
         WHERE excluded.end_time_ns IS NOT NULL OR spans.end_time_ns IS NULL""",
 )
@@ -377,9 +394,9 @@ def _span_rows(
         if key is None:
             continue
         model = None
-        text = span[_ATTRIBUTES]
-        if text is not None:
-            attributes = msgspec.json.decode(text)
+        own = span[PAYLOADS_FROM]
+        if own is not None:
+            attributes = msgspec.json.decode(own)
             if USAGE_KEY in attributes and COST_KEY not in attributes:
                 added = looked_up.get(span[1])
                 if added is None:
@@ -388,11 +405,12 @@ def _span_rows(
                     )
                 if added:
                     attributes |= added
-                    text = _with_members(text, added)
+                    own = _with_members(own, added)
             model = first_text(attributes.get, MODEL_KEYS)
             index.update((name, value, key) for name, value in indexed_attributes(attributes))
-        values = (*span[1:_ATTRIBUTES], model, text, *span[_ATTRIBUTES + 1 :])
-        rows.append((key, *values, checksum_of(values)))
+        said = (*span[1:PAYLOADS_FROM], model)
+        contents = (own, *span[PAYLOADS_FROM + 1 :])
+        rows.append((key, *said, checksum_of((*said, *contents)), *contents))
     return rows, index
 
 
@@ -407,16 +425,16 @@ def _share_texts(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) ->
     if not places:
         return
     texts = payloads.stored(
-        connection, [(rows[number][0], rows[number][column]) for number, column in places]
+        connection, [(rows[number][0], rows[number][column].decode()) for number, column in places]
     )
     for (number, column), text in zip(places, texts, strict=True):
         row = rows[number]
         rows[number] = (*row[:column], text, *row[column + 1 :])
 
 
-def _with_members(text: str, added: Mapping[str, Any]) -> str:
-    """Return the JSON text of a non-empty object with further members."""
-    return f"{text[:-1]},{msgspec.json.encode(added).decode()[1:]}"
+def _with_members(payload: bytes, added: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a non-empty object with further members."""
+    return b"%b,%b" % (payload[:-1], msgspec.json.encode(added)[1:])
 
 
 def indexed_attributes(

@@ -23,7 +23,7 @@ import msgspec
 
 from tracestore.entities.span import COST_KEY, USAGE_KEY
 from tracestore.storage import record_rows, spool
-from tracestore.storage.record_rows import SPAN_FIELDS, SpanRecord, TraceRecord
+from tracestore.storage.record_rows import PAYLOADS_FROM, SPAN_FIELDS, SpanRecord, TraceRecord
 from tracestore.storage.schema import whole
 from tracestore.storage.statements import chunks
 from tracestore.storage.ticket import try_lock
@@ -215,7 +215,12 @@ def _trace(values: Sequence[Any] | None, fields: Sequence[str]) -> TraceRecord |
 
 def _span(values: Sequence[Any], fields: Sequence[str]) -> SpanRecord:
     known = dict(zip(fields, values, strict=True))
-    return tuple(known.get(name) for name in SPAN_FIELDS)
+    record = [known.get(name) for name in SPAN_FIELDS]
+    # Payloads are UTF-8 in a spool; they were texts in those of earlier versions.
+    return tuple(
+        value.encode() if place >= PAYLOADS_FROM and isinstance(value, str) else value
+        for place, value in enumerate(record)
+    )
 
 
 def _with_resource(trace: TraceRecord | None, resource: Mapping[str, str]) -> TraceRecord | None:

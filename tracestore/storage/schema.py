@@ -166,7 +166,7 @@ CREATE TABLE spans (
     links          TEXT,                        -- [{{trace_id, span_id, attributes}}]
     inputs         TEXT,                        -- large ones in the form that payloads speaks of; span_view has all
     outputs        TEXT,                        -- likewise
-    checksum       INTEGER                      -- crc32 of span_id to outputs as an array of MessagePack; or NULL
+    checksum       INTEGER                      -- crc32 of what was recorded, see record_rows.checksum_of_row; or NULL
 ) STRICT;
 CREATE UNIQUE INDEX spans_trace ON spans (trace, span_id);
 CREATE INDEX spans_name ON spans (name, trace);

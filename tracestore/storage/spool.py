@@ -27,13 +27,12 @@ import secrets
 import struct
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord
+from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord, crc32_of
 from tracestore.storage.ticket import try_lock
 
 log = logging.getLogger("tracestore")
@@ -68,9 +67,6 @@ _FLAGS = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-
-#: zlib gives the interpreter lock away for more bytes at once, and the writer takes it.
-_CRC_BYTES = 5 * 1024
 
 
 class Segment:
@@ -461,16 +457,9 @@ def _frame(payload: object, generation: int = 1) -> bytearray:
     frame = bytearray(_HEAD.size)
     _encoder.encode_into(payload, frame, _HEAD.size)
     length = len(frame) - _HEAD.size
-    checksum = _checksum(memoryview(frame)[_HEAD.size :], generation)
+    checksum = crc32_of(memoryview(frame)[_HEAD.size :], generation)
     _HEAD.pack_into(frame, 0, MAGIC, length, generation, checksum)
     return frame
-
-
-def _checksum(payload: memoryview, generation: int) -> int:
-    checksum = generation
-    for start in range(0, len(payload), _CRC_BYTES):
-        checksum = zlib.crc32(payload[start : start + _CRC_BYTES], checksum)
-    return checksum
 
 
 def frames(data: bytes) -> list[Any]:
@@ -500,5 +489,5 @@ def _sound_frame(data: bytes, start: int) -> tuple[int, memoryview] | None:
         return None
     _, length, generation, checksum = _HEAD.unpack_from(data, start)
     payload = memoryview(data)[start + _HEAD.size : start + _HEAD.size + length]
-    sound = len(payload) == length and _checksum(payload, generation) == checksum
+    sound = len(payload) == length and crc32_of(payload, generation) == checksum
     return (generation, payload) if sound else None

@@ -18,16 +18,22 @@ VALUES_PER_STATEMENT = 4_352
 
 
 class Insert(NamedTuple):
-    """One INSERT statement: what stands before VALUES, one row's placeholders, what stands after."""
+    """One INSERT statement: what stands before VALUES, one row's placeholders, what stands after.
+
+    Attributes:
+        texts: How many of the last columns are texts that are given as UTF-8.
+    """
 
     head: str
     columns: int
     tail: str = ""
+    texts: int = 0
 
     @functools.cache  # noqa: B019 - a constant of this module
     def sql(self, rows: int) -> str:
         """Return the text of the statement for so many rows."""
-        row = f"({','.join('?' * self.columns)})"
+        values = ["?"] * (self.columns - self.texts) + ["CAST(? AS TEXT)"] * self.texts
+        row = f"({','.join(values)})"
         return f"{self.head} VALUES {','.join([row] * rows)} {self.tail}"
 
 

@@ -30,7 +30,7 @@ PROVIDER_KEYS = (
     "llm.system",
 )
 
-#: A payload beyond this is not looked into for a model, in characters.
+#: A payload beyond this is not looked into for a model, in bytes.
 _MAX_DECODED = 1024 * 1024
 
 _failed: set[str] = set()
@@ -57,13 +57,13 @@ def first_text(said: Callable[[str], Any], keys: tuple[str, ...]) -> str | None:
 
 
 def what_was_called(
-    said: Callable[[str], Any], inputs: str | None, outputs: str | None, start_time_ns: int
+    said: Callable[[str], Any], inputs: bytes | None, outputs: bytes | None, start_time_ns: int
 ) -> dict[str, Any]:
     """Return what to add to the attributes of a span that reports token usage and no cost: model and cost.
 
     Args:
         said: The span's attributes, decoded, by key; None for one that is absent.
-        inputs: As JSON text.
+        inputs: As JSON.
         outputs: Likewise.
         start_time_ns: When the call began, nanoseconds since 1970: prices change.
     """
@@ -77,13 +77,13 @@ def what_was_called(
 
 
 def _added(
-    said: Callable[[str], Any], inputs: str | None, outputs: str | None, start_time_ns: int
+    said: Callable[[str], Any], inputs: bytes | None, outputs: bytes | None, start_time_ns: int
 ) -> dict[str, Any]:
     usage = said(USAGE_KEY)
     if not usage or (type(usage) is not dict and not isinstance(usage, Mapping)):
         return {}
-    model = first_text(said, MODEL_KEYS) or _text(_payload(inputs, '"model"').model)
-    answer = _payload(outputs, '"service_tier"' if model else '"model"')
+    model = first_text(said, MODEL_KEYS) or _text(_payload(inputs, b'"model"').model)
+    answer = _payload(outputs, b'"service_tier"' if model else b'"model"')
     model = model or _text(answer.model)
     if model is None:
         return {}
@@ -105,11 +105,11 @@ def _prices() -> types.ModuleType:
     return prices
 
 
-def _payload(text: str | None, wanted: str) -> _Payload:
-    if text is None or len(text) > _MAX_DECODED or wanted not in text:
+def _payload(data: bytes | None, wanted: bytes) -> _Payload:
+    if data is None or len(data) > _MAX_DECODED or wanted not in data:
         return _NOTHING
     try:
-        return _decode(text)
+        return _decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # no object, or not ours
         return _NOTHING
 

@@ -1,6 +1,6 @@
 """What a person reads of a trace in a list: the last user message, the assistant's answer, or the JSON.
 
-Pure functions of JSON text. Called on the writing thread. Knows the shapes of chats (`summary/chats.py`), and that
+Pure functions of JSON, as text or UTF-8. Called on the writing thread. Knows the shapes of chats (`summary/chats.py`), and that
 a list is no place for an image: what is encoded in base64 is left out.
 """
 
@@ -23,19 +23,20 @@ _MAX_DECODED = 4 * 1024 * 1024
 _MARKS = ('"content', '"parts"', '"generations"', '"input"', '"finish_reason"')
 
 
-def request_preview(inputs: str | None) -> str | None:
-    """Return the preview of a request from the root span's inputs as JSON text, None without any."""
+def request_preview(inputs: bytes | str | None) -> str | None:
+    """Return the preview of a request from the root span's inputs as JSON, None without any."""
     return _preview(inputs, "user")
 
 
-def response_preview(outputs: str | None) -> str | None:
-    """Return the preview of a response from the root span's outputs as JSON text, None without any."""
+def response_preview(outputs: bytes | str | None) -> str | None:
+    """Return the preview of a response from the root span's outputs as JSON, None without any."""
     return _preview(outputs, "assistant")
 
 
-def _preview(text: str | None, role: str) -> str | None:
-    if text is None:
+def _preview(payload: bytes | str | None, role: str) -> str | None:
+    if payload is None:
         return None
+    text = payload if isinstance(payload, str) else payload.decode()
     return cut(_chat(text, role) or _without_base64(text))
 
 

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracestore.errors import InvalidArgumentError
-from tracestore.redaction import clean_json, clean_plain, redact_record
+from tracestore.redaction import clean_json, clean_json_text, clean_plain, redact_record
 from tracestore.storage import payloads
 from tracestore.storage.record_rows import (
+    PAYLOADS_FROM,
     SPAN_FIELDS,
     WHOLE_COLUMNS,
-    checksum_of,
+    checksum_of_row,
     indexed_attributes,
 )
 from tracestore.storage.schema import SHARED_COLUMNS, whole
@@ -100,7 +101,7 @@ def _redact_trace(connection: sqlite3.Connection, key: int, rules: Rules) -> int
     changed = 0
     sql = f"SELECT id, {_COLUMNS} FROM spans WHERE trace = ?"
     for number, *values in connection.execute(sql, (key,)).fetchall():
-        record = ("", *values)
+        record = ("", *values[: PAYLOADS_FROM - 1], *map(_utf8, values[PAYLOADS_FROM - 1 :]))
         cleaned = redact_record(record, rules.patterns, rules.names)
         if cleaned != record:
             changed += 1
@@ -165,7 +166,15 @@ def _replace_span(
     )
 
 
-def _stored(connection: sqlite3.Connection, key: int, column: str, text: str | None) -> str | None:
+def _utf8(payload: str | None) -> bytes | None:
+    return None if payload is None else payload.encode()
+
+
+def _stored(
+    connection: sqlite3.Connection, key: int, column: str, value: str | bytes | None
+) -> str | None:
+    """Return the text that stands in a column for a value."""
+    text = value.decode() if isinstance(value, bytes) else value
     if column in SHARED_COLUMNS and text is not None and payloads.is_large(text):
         return payloads.stored(connection, [(key, text)])[0]
     return text
@@ -175,10 +184,10 @@ def _checksums(connection: sqlite3.Connection, number: int) -> tuple[int | None,
     """Return the checksum that a span has, and the one that is right for what it holds."""
     sql = f"SELECT checksum, {WHOLE_COLUMNS} FROM spans WHERE id = ?"
     stored, *values = connection.execute(sql, (number,)).fetchone()
-    return stored, checksum_of(values)
+    return stored, checksum_of_row(values)
 
 
-def _index(attributes: str | None) -> set[tuple[str, Any]]:
+def _index(attributes: bytes | None) -> set[tuple[str, Any]]:
     return set() if attributes is None else set(indexed_attributes(msgspec.json.decode(attributes)))
 
 
@@ -210,13 +219,13 @@ def _any_text(value: Any, rules: Rules) -> Any:
             msgspec.json.decode(value)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return clean_plain(value, rules.patterns)
-        return clean_json(value, rules.patterns, rules.names)
+        return clean_json_text(value, rules.patterns, rules.names)
     return clean_plain(value, rules.patterns)
 
 
 def _texts(values: dict[str, str], rules: Rules) -> dict[str, str]:
     cleaned = msgspec.json.decode(
-        clean_json(msgspec.json.encode(values).decode(), rules.patterns, rules.names),
+        clean_json(msgspec.json.encode(values), rules.patterns, rules.names),
         type=dict[str, str],
     )
     return cleaned if cleaned.keys() == values.keys() else values

@@ -16,7 +16,7 @@ from tracestore.readable import readable
 from tracestore.storage.record_rows import (
     CHECKED_COLUMNS,
     WHOLE_COLUMNS,
-    checksum_of,
+    checksum_of_row,
     indexed_attributes,
 )
 from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK, whole
@@ -117,13 +117,13 @@ def changed_spans(connection: sqlite3.Connection) -> Iterator[str]:
     """Yield the names of the spans that don't match their checksum."""
     sql = f"{_SPAN} WHERE checksum IS NOT NULL"
     for key, _, checksum, *values in connection.execute(sql):
-        if checksum_of(values) != checksum:
+        if checksum_of_row(values) != checksum:
             yield _name(connection, key)
 
 
 def _check_span(connection: sqlite3.Connection, row: tuple[Any, ...], findings: Findings) -> None:
     key, trace, checksum, *values = row
-    if checksum is not None and checksum_of(values) != checksum:
+    if checksum is not None and checksum_of_row(values) != checksum:
         findings.add(ERROR, CHANGED, _name(connection, key))
     if not _is_typed(values):
         findings.add(DAMAGE, "spans with values of other types", _name(connection, key))
