@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import re
@@ -198,6 +199,33 @@ def test_failures_are_seen_in_the_list(browser: Browser, tmp_path: pathlib.Path)
         )  # a tool failed, the trace did not
 
 
+def test_what_is_bad_stands_first_among_the_assessments(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    with open_traces(browser, tmp_path, several(2)) as (page, *_):
+        labels = row(page, "call 1").locator(".tu-cell-labels")
+        assert labels.locator(".tu-mark").first.inner_text() == "correct false"
+        assert "groundedness: 0.86" in (labels.get_attribute("title") or "")
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "ticks"),
+    [
+        (2_914, ["0", "1 s", "2 s"]),
+        (600_000, ["0", "2 min 00 s", "4 min 00 s", "6 min 00 s", "8 min 00 s"]),
+    ],
+)
+def test_ticks_are_round_times(
+    browser: Browser, tmp_path: pathlib.Path, length_ms: int, ticks: list[str]
+) -> None:
+    shown = trace(span("a", "a", at_ms=(0, length_ms)))
+    with open_traces(browser, tmp_path, [shown], width=1_600) as (page, *_):
+        assert page.locator(".tu-tick").all_inner_texts() == ticks
+        boxes = [tick.bounding_box() for tick in page.locator(".tu-tick").all()]
+        places = [(box["x"], box["x"] + box["width"]) for box in boxes if box]
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(places))
+
+
 def test_state_and_time_are_chosen(browser: Browser, tmp_path: pathlib.Path) -> None:
     traces = several(6)
     now_ms = int(time.time() * 1000)
@@ -324,6 +352,12 @@ def test_focus_goes_through_in_reading_order_and_everything_has_a_name(
         names = [name for name, _, _ in found]
         order = ("← Traces", "Search within this trace", "Spans", "Details")
         assert sorted(order, key=names.index) == list(order)
+
+
+def test_titles_of_columns_are_in_the_grid(browser: Browser, tmp_path: pathlib.Path) -> None:
+    with open_traces(browser, tmp_path, several(3)) as (page, *_):
+        owned = page.get_by_role("grid", name="Traces").get_attribute("aria-owns")
+        assert page.locator(f"#{owned}").get_by_role("columnheader").count() == 8
 
 
 def test_nothing_moves_once_it_is_drawn(browser: Browser, tmp_path: pathlib.Path) -> None:

@@ -71,8 +71,10 @@ def trace_record(
 
 def _error(trace: Trace) -> str | None:
     """Return what the failed span says that started last: those above it failed because of it."""
+    if str(trace.info.state) != "ERROR":
+        return None
     failed = [span for span in trace.data.spans if str(span.status.status_code) == "ERROR"]
-    if not failed or str(trace.info.state) != "ERROR":
+    if not failed:
         return None
     return (
         ": ".join(filter(None, failure_of(max(failed, key=lambda span: span.start_time_ns))))
@@ -169,8 +171,8 @@ def _span_record(row: Row, room: Room) -> dict[str, Any]:
 
 def _own(text: str) -> dict[str, Any]:
     attributes = msgspec.json.decode(text)
-    found = {name: attributes.get(key) for name, (key, _) in _OWN.items()}
-    return {name: value for name, value in found.items() if isinstance(value, _OWN[name][1])}
+    found = ((name, attributes.get(key), kind) for name, (key, kind) in _OWN.items())
+    return {name: value for name, value, kind in found if isinstance(value, kind)}
 
 
 def payload_texts(span: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ import {
 } from "./words.js";
 import { button, copyButton, element, fill, saveText } from "./elements.js";
 import { decode, isObject, previewOf } from "./payload.js";
-import { assessmentMark, exactJson } from "./list.js";
+import { assessmentMark, exactJson, stateMark } from "./list.js";
 import { fieldsBlock, note, section, textBlock, valueBlock } from "./content.js";
 
 const MAX_LIST = 100;
@@ -207,7 +207,8 @@ export class Detail {
 
   neighbour(record, isThis) {
     const text = [
-      element("span", { class: "tu-time" }, timeText(record.start_ms)),
+      stateMark(record.state),
+      element("span", { class: "tu-time" }, ` ${timeText(record.start_ms)}`),
       ` ${line(previewOf(record.request), 160) || line(record.name)}`,
     ];
     const label = isThis

@@ -16,6 +16,7 @@ import { VirtualList } from "./virtual.js";
 
 const CHOICES = { "": "Any state", OK: "OK", ERROR: "Error", IN_PROGRESS: "In progress" };
 const AGES = { "": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "30d": "Last 30 days" };
+const MAX_LABELS = 4;
 const STATES = { OK: ["ok", "OK"], ERROR: ["error", "Error"], IN_PROGRESS: ["open", "In progress"] };
 
 /** Return a trace's state as a mark with its word. */
@@ -26,15 +27,9 @@ export function stateMark(state) {
 
 /** Return an assessment as a short label. */
 export function assessmentMark(each) {
-  const said = each.error
-    ? "failed"
-    : typeof each.value === "string"
-      ? each.value
-      : JSON.stringify(each.value);
-  const isBad =
-    each.error || each.value === false || ["no", "false", "bad"].includes(String(each.value).toLowerCase());
-  const isGood = each.value === true || ["yes", "true", "good"].includes(String(each.value).toLowerCase());
-  const kind = isBad ? "error" : isGood ? "ok" : "plain";
+  const said = saidIn(each);
+  const isGood = ["true", "yes", "good"].includes(String(each.value).toLowerCase());
+  const kind = isBad(each) ? "error" : isGood ? "ok" : "plain";
   const title = [`${each.name}: ${said}`, each.source, each.rationale].filter(Boolean).join("\n");
   return element(
     "span",
@@ -48,13 +43,13 @@ const COLUMNS = {
   trace: ["Trace", "minmax(140px, 1.4fr)", "name", traceCell],
   start: [
     "Start",
-    "minmax(70px, 150px)",
+    "minmax(70px, 140px)",
     "timestamp_ms",
     (record) => [timeText(record.start_ms), exactTime(record.start_ms)],
   ],
   duration: [
     "Duration",
-    "minmax(56px, 88px)",
+    "minmax(56px, 80px)",
     "duration",
     (record) => [
       millisecondsText(record.duration_ms),
@@ -64,7 +59,7 @@ const COLUMNS = {
   spans: ["Spans", "minmax(40px, 64px)", "span_count", (record) => [countText(record.span_count)]],
   tokens: [
     "Tokens",
-    "minmax(44px, 76px)",
+    "minmax(44px, 68px)",
     "tokens.total",
     (record) => [countText(record.tokens?.total_tokens), exactJson(record.tokens)],
   ],
@@ -76,7 +71,7 @@ const COLUMNS = {
   ],
   request: ["Request", "minmax(50px, 2fr)", null, (record) => previewCell(record.request)],
   response: ["Response", "minmax(50px, 2fr)", null, responseCell],
-  labels: ["Assessments", "minmax(40px, 1.2fr)", null, labelsCell],
+  labels: ["Assessments", "minmax(40px, 1.5fr)", null, labelsCell],
   session: ["Session", "minmax(40px, 110px)", null, (record) => [line(record.session), record.session]],
   user: ["User", "minmax(40px, 110px)", null, (record) => [line(record.user), record.user]],
   tags: ["Tags", "minmax(40px, 1fr)", null, tagsCell],
@@ -106,13 +101,21 @@ function responseCell(record) {
   return [element("span", { class: "tu-failure" }, line(record.error)), line(record.error, 1000)];
 }
 
+/** Return the assessments in force, what is bad before what is not. */
 function labelsCell(record) {
-  return [
-    record.assessments
-      .filter((each) => each.valid)
-      .slice(0, 4)
-      .map(assessmentMark),
-  ];
+  const inForce = record.assessments.filter((each) => each.valid);
+  const inOrder = [...inForce.filter(isBad), ...inForce.filter((each) => !isBad(each))];
+  const all = inOrder.slice(0, MAX_LABELS).map((each) => `${each.name}: ${saidIn(each)}`);
+  return [inOrder.slice(0, MAX_LABELS).map(assessmentMark), line(all.join(", "), 600)];
+}
+
+function saidIn({ error, value }) {
+  if (error) return "failed";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function isBad({ error, value }) {
+  return Boolean(error) || ["false", "no", "bad"].includes(String(value).toLowerCase());
 }
 
 function tagsCell(record) {
@@ -154,6 +157,8 @@ export class TraceList {
       act: (place) => this.open(this.records[place]),
       nearEnd: () => this.more(),
     });
+    this.header.id = `${this.rows.name}-header`; // above what scrolls, and a row of the same grid
+    this.rows.element.setAttribute("aria-owns", this.header.id);
     const refresh = source.isFixed ? null : button("↻", () => this.search(), { name: "Search again" });
     this.element = element(
       "div",

@@ -34,6 +34,14 @@ const COLOURS = {
   EVALUATOR: "guard",
 };
 const MAX_TICKS = 5;
+const DECIMAL = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+const STEPS_NS = [
+  ...DECIMAL,
+  ...[10, 15, 30].map((seconds) => seconds * 1e9),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 6e10),
+  ...[1, 2, 6, 12].map((hours) => hours * 36e11),
+  ...DECIMAL.map((days) => days * 864e11),
+];
 
 /** The view. `back` and `step` (by -1 or 1 in the list) are null where there is no list. */
 export class TraceView {
@@ -377,9 +385,7 @@ function causeOf(spans) {
   return cause;
 }
 
+/** Return the distance of ticks, a round time; at most five of them fit. */
 function stepOf(length) {
-  for (let power = 1; power <= length; power *= 10) {
-    for (const digit of [1, 2, 5]) if (digit * power * MAX_TICKS >= length) return digit * power;
-  }
-  return Math.max(1, length);
+  return STEPS_NS.find((step) => step * MAX_TICKS >= length) ?? length;
 }
