@@ -81,6 +81,8 @@ def test_each_test_has_a_file_of_its_own_and_failures_say_what_happened(tmp_path
     assert "1 failed, 2 passed" in out
     assert "trace 'answer' has failed in 'answer', 'look_up'" in out
     assert "LookupError: fail" in out
+    assert "testing.py:" not in out  # the line of the test is shown, not ours
+    assert "arguments.py:" not in out
     assert not (tmp_path / "own.db").exists()  # the active store was left alone
     assert (tmp_path / "note").read_text().strip().endswith("traces.db")
 

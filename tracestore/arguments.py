@@ -93,6 +93,7 @@ def _checked_function(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True  # of pytest, which shows the caller's line and the function's
         nonlocal known
         if known is None:
             known = _rules(inner, names)

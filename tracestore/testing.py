@@ -20,6 +20,9 @@ from tracestore.figures.summaries import agrees
 from tracestore.readable import decoded
 from tracestore.store import Store
 
+#: pytest shows the line of the test that failed, not those of this file.
+__tracebackhide__ = True
+
 #: The tag that says which test recorded a trace.
 TEST_TAG = "pytest.test"
 
