@@ -118,6 +118,16 @@ PROMISES = (
         ),
     ),
     Promise(
+        "a value that can't be encoded, is slow or too large",
+        "that value, which is marked; never the span, the batch or the call",
+        (
+            "test_encoding.py::test_anything_becomes_json",
+            "test_encoding.py::test_only_the_value_at_fault_is_replaced",
+            "test_encoding.py::test_objects_that_make_new_objects_without_end_are_cut",
+            "test_limits.py::test_a_payload_of_100_mb_is_cut_and_says_so",
+        ),
+    ),
+    Promise(
         "more than the queue takes, for however long",
         "nothing while the spool has room (512 MB): a caller waits a second at most, and the writer reads the spool when "
         "the queue has drained; then, and without a recorder, the newest spans, counted in `stats()` and said once",
