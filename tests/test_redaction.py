@@ -41,6 +41,24 @@ SECRETS = {
     "bearer": "Bearer Abc123Def456Ghi789",
     "bearer in capitals": "BEARER Abc123Def456Ghi789",
     "basic": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+    "groq": "gsk_Abc123Def456Ghi789Jkl012Mno345",
+    "xai": "xai-Abc123Def456Ghi789Jkl012Mno345",
+    "perplexity": "pplx-Abc123Def456Ghi789Jkl012Mno345",
+    "nvidia": "nvapi-Abc123Def456Ghi789Jkl012Mno345",
+    "tavily": "tvly-dev-Abc123Def456Ghi789Jkl012",
+    "replicate": "r8_Abc123Def456Ghi789Jkl012Mno345",
+    "langsmith": "lsv2_pt_Abc123Def456Ghi789Jkl012_Mno345",
+    "pinecone": "pcsk_Abc123_Def456Ghi789Jkl012Mno345",
+    "npm": "npm_Abc123Def456Ghi789Jkl012Mno345",
+    "pypi": "pypi-AgEIcHlwaS5vcmcAbc123Def456Ghi789",
+    "webhook": "whsec_Abc123Def456Ghi789Jkl012",
+    "google client": "GOCSPX-Abc123Def456Ghi789Jkl012",
+    "slack application": "xapp-1-Abc123Def456-Ghi789",
+    "environment": "COHERE_API_KEY=Abc123Def456Ghi789",
+    "header": "x-api-key: Abc123Def456Ghi789",
+    "header with a scheme": "Authorization: token Abc123Def456Ghi789",
+    "header alone": "authorization: Abc123Def456Ghi789",
+    "aws secret": "AWS_SECRET_ACCESS_KEY=Abc123Def456Ghi789/Jkl012",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 }
 NAMES = ("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY")
@@ -107,6 +125,19 @@ def test_ordinary_values_stay_as_they_are(value: Any) -> None:
     assert clean_json_text(text) == text
     if "secret" not in value:  # the names are there, the values are not
         assert not may_hold_secret(json.dumps(value, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a basic understanding; Basic input/output; bearer authentication; Basic line-wrapping",
+        "password = getpass.getpass()\npassword=settings['a']; api_key = os.environ[name]",
+        "authorization = base64.decodebytes(text); Authorization: required; key: value-of-it",
+        "risk-averse-and-more, xai-is-one, r8_a, hf_x, npm_config, asterisk-and-others-of-it",
+    ],
+)
+def test_prose_and_code_stay_as_they_are(text: str) -> None:
+    assert clean_plain(text) == text
 
 
 def test_every_place_of_a_trace_is_clean_in_the_bytes_of_the_file(tmp_path: pathlib.Path) -> None:
