@@ -50,6 +50,8 @@ class MlflowClient:
     Args:
         tracking_uri: A file to read and change instead of the active store. Traces are always recorded
             into the active one.
+        registry_uri: Kept for MLflow programs; there is no registry.
+        workspace_store_uri: Likewise; there are no workspaces.
 
     Example:
         >>> client = MlflowClient()
@@ -61,7 +63,13 @@ class MlflowClient:
         <TraceState.OK: 'OK'>
     """
 
-    def __init__(self, tracking_uri: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str | os.PathLike[str] | None = None,
+        registry_uri: str | None = None,
+        workspace_store_uri: str | None = None,
+    ) -> None:
+        del registry_uri, workspace_store_uri
         self._own_store = None if tracking_uri is None else Store(path_of_uri(tracking_uri))
 
     def __getattr__(self, name: str) -> NoReturn:

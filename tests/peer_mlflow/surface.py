@@ -78,6 +78,7 @@ TRACING = [
 ]
 
 CLIENT = [
+    "__init__",
     "create_experiment",
     "delete_experiment",
     "delete_experiment_tag",

@@ -14,6 +14,7 @@ import importlib
 import inspect
 import json
 import math
+import signal
 import subprocess
 import sys
 import threading
@@ -348,6 +349,68 @@ def workers_of_a_server(mlflow: Any, see: See) -> None:
     see("all", sorted(int(trace.info.tags["n"]) for trace in traces))
 
 
+@program()
+def streams_within_a_trace(mlflow: Any, see: See) -> None:
+    @mlflow.trace
+    def words(count: int) -> Iterator[int]:
+        for i in range(count):
+            with mlflow.start_span(f"word {i}"):
+                pass
+            yield i
+
+    @mlflow.trace
+    def whole() -> int:
+        return sum(words(2))
+
+    @mlflow.trace
+    def nothing() -> Iterator[int]:
+        yield from ()
+
+    see("whole", whole())
+    see("whole tree", _tree(see.last()))
+    see("nothing", list(nothing()))
+    see("nothing tree", _tree(see.last()))
+
+    @mlflow.trace
+    async def count(to: int) -> AsyncIterator[int]:
+        for i in range(to):
+            await asyncio.sleep(0)
+            yield i
+
+    async def take(to: int) -> list[int]:
+        return [i async for i in count(to)]
+
+    @mlflow.trace
+    async def two_at_once() -> tuple[list[int], list[int]]:
+        return await asyncio.gather(take(2), take(3))
+
+    see("two", asyncio.run(two_at_once()))
+    see("two tree", sorted(str(span) for span in _tree(see.last())))
+
+
+@program()
+def in_odd_places(mlflow: Any, see: See) -> None:
+    @mlflow.trace
+    def function(x: str) -> str:
+        return x
+
+    class Dropped:
+        def __del__(self) -> None:
+            function("drop")
+
+    timer = threading.Timer(0.01, function, ["timer"])
+    timer.start()
+    timer.join()
+    before = signal.signal(signal.SIGUSR1, lambda *_: function("signal"))
+    signal.raise_signal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+    Dropped()
+    contextvars.Context().run(function, "context")
+    sorted(["key"], key=function)
+    traces = mlflow.search_traces(return_type="list", flush=True)
+    see("all", sorted(json.loads(trace.data.response) for trace in traces))
+
+
 # Values -------------------------------------------------------------------------------------------------------
 
 
@@ -612,3 +675,38 @@ def a_span_twice_set(mlflow: Any, see: See) -> None:
         span.set_attributes({"model": "other", "pair": (1, 2)})
         see("live", plain([span.inputs, span.get_attribute("model"), span.get_attribute("pair")]))
     see.last("trace")
+
+
+@program()
+def calls_that_are_refused(mlflow: Any, see: See) -> None:
+    entities, tracing = _module(mlflow, "entities"), _module(mlflow, "tracing")
+    unknown = "tr-" + "0" * 32
+    calls: dict[str, Callable[[], Any]] = {
+        "expectation": lambda: mlflow.log_expectation(trace_id="tr-x", name="e", value=None),
+        "source": lambda: mlflow.log_feedback(trace_id="tr-x", name="e", value=1, source="me"),
+        "feedback": lambda: mlflow.log_feedback(trace_id=unknown, name="e", value=1),
+        "order": lambda: mlflow.search_traces(order_by=["foo ASC"]),
+        "filter": lambda: mlflow.search_traces(filter_string="foo"),
+        "return type": lambda: mlflow.search_traces(return_type="dict"),
+        "fields": lambda: mlflow.search_traces(return_type="list", extract_fields=["a.inputs"]),
+        "field": lambda: mlflow.search_traces(extract_fields=["a.foo"]),
+        "JSON": lambda: entities.Trace.from_json("{"),
+        "dictionary": lambda: entities.Trace.from_dict({}),
+        "no experiment": lambda: mlflow.set_experiment(None),
+        "experiment": lambda: mlflow.set_experiment(experiment_id="999999"),
+        "name": lambda: mlflow.create_experiment(None),
+        "headers": lambda: tracing.set_tracing_context_from_http_request_headers({}).__enter__(),
+        "reducer": lambda: mlflow.trace(output_reducer=list)(len),
+        "document": entities.Document,
+        "event": entities.SpanEvent,
+        "assessment": lambda: mlflow.get_assessment("tr-x", "a-x"),
+        "deletion": lambda: mlflow.delete_assessment("tr-x", "a-x"),
+        "override": lambda: mlflow.override_feedback(trace_id="tr-x", assessment_id="a-x", value=1),
+        "tag": lambda: mlflow.delete_trace_tag(unknown, "k"),
+        "traces": lambda: mlflow.MlflowClient().delete_traces("0", trace_ids=["tr-x"]),
+        "merged": lambda: mlflow.add_trace({"a": 1}),
+        "merged number": lambda: mlflow.add_trace(5),
+        "no trace": lambda: mlflow.get_trace(None),
+    }
+    for label, call in calls.items():
+        see.result(label, call)
