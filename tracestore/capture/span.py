@@ -627,7 +627,10 @@ class LiveSpan(Span):
     def take_over(self, span: Span) -> None:
         """Hold what a recorded span holds, so that the end of this one records it anew."""
         self.start_time_ns = span.start_time_ns
-        self._inputs, self._outputs = span._inputs, span._outputs  # noqa: SLF001 - its base class
+        self._inputs, self._outputs = (
+            None if text is None else text.encode()
+            for text in (span._inputs, span._outputs)  # noqa: SLF001 - its base class
+        )
         self.set_attributes(span._own_attributes())  # noqa: SLF001 - its base class
         for event in span.events:
             self.add_event(event)
