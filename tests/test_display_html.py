@@ -196,13 +196,15 @@ def test_table_has_a_row_for_each_trace() -> None:
     assert 'title="tr-01947ad1c02b4f5e8d3c2b1a09f8e7d6"' in html
 
 
-def test_many_tags_leave_a_row_its_height() -> None:
+def test_many_tags_leave_the_spans_in_view() -> None:
     tagged = trace(span("a", "a"), tags={f"key {number}": "x" * 50 for number in range(60)})
 
     table = traces_html([tagged])
 
     assert table.count('class="ts-chip"') == 7
     assert "… 54 more" in table
+    assert "… 48 more" in trace_html(tagged)
+    assert trace_html(tagged).count("key 59") == 1  # in the folded table
 
 
 def test_a_table_says_what_a_trace_failed_of() -> None:

@@ -50,6 +50,7 @@ _LEAST_PER_SPAN = 600
 _MOST_PER_HEAD = 20_000
 _MAX_PREVIEW = 600
 _MAX_LABELS = 6  # of a trace in a table
+_MAX_HEAD_LABELS = 12  # of a trace by itself; all tags are in the folded table
 
 _COLUMNS = (
     ("trace", "Trace"),
@@ -206,7 +207,7 @@ def _head(
             " ",
             element("span", "ts-id", line(info.trace_id), title=line(info.trace_id)),
         ),
-        chips(_trace_chips(info)),
+        chips(_trace_chips(info), _MAX_HEAD_LABELS),
         _previews(info),
         _problem(rows),
         assessments_block(assessments, allowance),
