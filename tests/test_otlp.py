@@ -24,7 +24,7 @@ import tracestore
 from tests.cli_program import run
 from tests.upkeep_store import one
 from tracestore.capture.span import LiveTrace
-from tracestore.entities import Trace
+from tracestore.entities import Link, Trace
 from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
 from tracestore.importing import import_into
 from tracestore.otlp.export import export, forward, lines
@@ -203,6 +203,75 @@ def test_files_go_there_and_back_without_loss(
     assert sorted(map(str, foreign_spans(again))) == sorted(
         map(str, foreign_spans(traces_data(traces)))
     )
+
+
+def test_all_that_a_message_can_say_goes_there_and_back(
+    recording: Store, tmp_path: pathlib.Path
+) -> None:
+    values = [
+        {"stringValue": ""},
+        {"intValue": 2**63 - 1},
+        {"intValue": -(2**63)},
+        {"doubleValue": 1.0},
+        {"doubleValue": float("-inf")},
+        {"bytesValue": b"\x00\xff"},
+        {"boolValue": False},
+        {},
+        {"kvlistValue": {"values": [{"key": "k", "value": {"intValue": 1}}]}},
+    ]
+    listed = {"arrayValue": {"values": [*values, {"arrayValue": {"values": values}}]}}
+    attributes = [{"key": f"k{n}", "value": value} for n, value in enumerate([*values, listed])]
+
+    def spans(service: str, span_id: str, parent: str) -> dict[str, Any]:
+        link = {"traceId": "c" * 32, "spanId": "d" * 16, "traceState": "a=b", "flags": 257}
+        event = {"timeUnixNano": 1_700_000_000_000_000_001, "name": "e", "attributes": attributes}
+        span = {
+            "traceId": "a" * 32,
+            "spanId": span_id,
+            "parentSpanId": parent,
+            "traceState": "x=y",
+            "name": service,
+            "kind": 4,
+            "startTimeUnixNano": 1_700_000_000_000_000_001,
+            "endTimeUnixNano": 1_700_000_000_000_000_009,
+            "attributes": attributes,
+            "droppedAttributesCount": 1,
+            "events": [event, event | {"droppedAttributesCount": 2}],
+            "droppedEventsCount": 3,
+            "links": [link | {"attributes": attributes, "droppedAttributesCount": 4}, link],
+            "droppedLinksCount": 5,
+            "status": {"code": 2, "message": "bad"},
+            "flags": 256,
+        }
+        named = [{"key": "service.name", "value": {"stringValue": service}}, *attributes]
+        scope = {"name": "s", "version": "1", "attributes": attributes, "droppedAttributesCount": 6}
+        return {
+            "resource": {"attributes": named, "droppedAttributesCount": 7},
+            "scopeSpans": [{"scope": scope, "spans": [span], "schemaUrl": "https://s"}],
+            "schemaUrl": "https://r",
+        }
+
+    # Two services in one trace.
+    data = {"resourceSpans": [spans("web", "a" * 16, ""), spans("worker", "b" * 16, "a" * 16)]}
+    path = tmp_path / "all.jsonl"
+    path.write_bytes(to_json(data))
+    import_into(recording, str(path))
+    again = from_json(next(lines(iter(recording.search_traces()))))
+    for span in (s for r in again["resourceSpans"] for p in r["scopeSpans"] for s in p["spans"]):
+        span["attributes"] = [a for a in span["attributes"] if re.fullmatch(r"k\d", a["key"])]
+    wanted, got = (
+        trace_pb2.TracesData.FromString(to_protobuf(message)) for message in (data, again)
+    )
+    assert str(got) == str(wanted)
+
+
+def test_links_that_otlp_has_no_room_for_are_left_out(recording: Store) -> None:
+    with tracestore.start_span("root") as span:
+        for trace_id in ("an id", "tr-" + "c" * 32):
+            span.add_link(Link(trace_id, "d" * 16))
+    message = from_protobuf(to_protobuf(traces_data(recording.search_traces())))
+    [link] = message["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["links"]
+    assert link["traceId"] == "c" * 32
 
 
 def test_a_trace_that_is_spread_over_lines_is_one(

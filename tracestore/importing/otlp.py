@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pathlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from tracestore.errors import StoreError
@@ -49,13 +49,14 @@ class OtlpFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self.total: int | None = None
+        self._resources: dict[str, Mapping[str, Any]] = {}
 
     def batches(self, known: Callable[[Sequence[str]], set[str]]) -> Iterator[Batch]:
         """Yield the file in parts. A trace may be spread over it: its row is made again with each part."""
         gathering = Gathering(runtime.recording_experiment, {})
         present: set[str] = set()
         for spans in self._spans():
-            found = [span for span in spans if span is not None]
+            found = [self._of_resource(span) for span in spans if span is not None]
             skipped = Counter({"spans without valid ids or times": len(spans) - len(found)})
             new = {f"tr-{span.trace_id}" for span in found} - present
             new = {trace_id for trace_id in new if trace_id not in gathering}
@@ -75,6 +76,13 @@ class OtlpFile:
         if unfinished:
             traces = [trace.snapshot() for trace in unfinished]
             yield Batch(0, 0, traces, [], rewritten=len(traces))
+
+    def _of_resource(self, span: ForeignSpan) -> ForeignSpan:
+        """Return a span that says what emitted it, where that is not what emitted its trace's first one."""
+        first = self._resources.setdefault(span.trace_id, span.resource)
+        if span.resource == first:
+            return span
+        return span._replace(details={**span.details, "resource": dict(span.resource)})
 
     def _spans(self) -> Iterator[list[ForeignSpan | None]]:
         """Yield the file's spans, those of many short messages together."""

@@ -7,6 +7,7 @@ carries what is known of the trace as a whole in `tracestore.trace`: an import r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -71,28 +72,58 @@ _json = msgspec.json.encode
 
 def traces_data(traces: Iterable[Trace]) -> dict[str, Any]:
     """Return traces as one TracesData: spans by what emitted them and by instrumentation scope."""
-    resources: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    resources: dict[bytes, tuple[dict[str, Any], dict[bytes, dict[str, Any]]]] = {}
     for trace in traces:
-        resource = _resource(trace)
-        key = _json(resource, order="sorted").decode()
-        _, scopes = resources.setdefault(key, (resource, {}))
+        of_trace = _resource(trace)
         for span in trace.data.spans:
             details = _details(span)
-            scope = details.get("scope")
-            scope = dict(scope) if isinstance(scope, Mapping) else {"name": "tracestore"}
-            found = scopes.setdefault(
-                _json(scope, order="sorted").decode(), {"scope": scope, "spans": []}
-            )
-            found["spans"].append(span_message(span, trace, details))
+            resource = _resource_spans(details, of_trace)
+            key = _json(resource, order="sorted")
+            _, scopes = resources.setdefault(key, (resource, {}))
+            scope = _scope_spans(details)
+            found = scopes.setdefault(_json(scope, order="sorted"), scope)
+            found.setdefault("spans", []).append(span_message(span, trace, details))
     return {
         "resourceSpans": [
-            {
-                "resource": {"attributes": key_values(resource)},
-                "scopeSpans": [_scope_spans(found) for found in scopes.values()],
-            }
+            resource | {"scopeSpans": list(scopes.values())}
             for resource, scopes in resources.values()
         ]
     }
+
+
+def _resource_spans(details: Mapping[str, Any], of_trace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what emitted a span as a ResourceSpans without its spans."""
+    given = details.get("resource")
+    resource = given if isinstance(given, Mapping) else of_trace
+    made: dict[str, Any] = {"resource": {"attributes": key_values(resource)}}
+    made["resource"] |= _dropped(details, "resource")
+    if details.get("resource_schema_url"):
+        made["schemaUrl"] = str(details["resource_schema_url"])
+    return made
+
+
+def _dropped(
+    details: Mapping[str, Any], what: str, name: str = "droppedAttributesCount"
+) -> dict[str, int]:
+    """Return a count of what was dropped as a field, {} where nothing was."""
+    dropped = details.get("dropped")
+    return _count(dropped.get(what), name) if isinstance(dropped, Mapping) else {}
+
+
+def _dropped_of(details: Mapping[str, Any], what: str, number: int) -> dict[str, int]:
+    dropped = details.get("dropped")
+    value = _listed(dropped, what, number) if isinstance(dropped, Mapping) else None
+    return _count(value, "droppedAttributesCount")
+
+
+def _count(value: Any, name: str) -> dict[str, int]:
+    return {name: value} if isinstance(value, int) and 0 < value < 2**32 else {}
+
+
+def _listed(details: Mapping[str, Any], key: str, number: int) -> Any:
+    """Return what a list among the details says of one event or link, None where it says nothing."""
+    values = details.get(key)
+    return values[number] if isinstance(values, list) and number < len(values) else None
 
 
 def _resource(trace: Trace) -> dict[str, Any]:
@@ -115,12 +146,16 @@ def _details(span: Span) -> Mapping[str, Any]:
     return details if isinstance(details, Mapping) else {}
 
 
-def _scope_spans(found: Mapping[str, Any]) -> dict[str, Any]:
-    scope = found["scope"]
-    message = {key: str(scope[key]) for key in ("name", "version") if scope.get(key)}
-    made: dict[str, Any] = {"scope": message, "spans": found["spans"]}
+def _scope_spans(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a span's instrumentation scope as a ScopeSpans without its spans."""
+    given = details.get("scope")
+    scope: Mapping[str, Any] = given if isinstance(given, Mapping) else {"name": "tracestore"}
+    message: dict[str, Any] = {
+        key: str(scope[key]) for key in ("name", "version") if scope.get(key)
+    }
     if isinstance(scope.get("attributes"), Mapping):
-        made["scope"] = {**message, "attributes": key_values(scope["attributes"])}
+        message["attributes"] = key_values(scope["attributes"])
+    made: dict[str, Any] = {"scope": message | _dropped(details, "scope")}
     if scope.get("schema_url"):
         made["schemaUrl"] = str(scope["schema_url"])
     return made
@@ -149,25 +184,44 @@ def span_message(span: Span, trace: Trace, details: Mapping[str, Any]) -> dict[s
         message["status"]["message"] = status.description
     if details.get("trace_state"):
         message["traceState"] = str(details["trace_state"])
-    if isinstance(details.get("flags"), int):
-        message["flags"] = details["flags"]
-    events = [
-        {
-            "timeUnixNano": event.timestamp,
+    message |= _count(details.get("flags"), "flags")
+    message |= _dropped(details, "attributes")
+    message |= _dropped(details, "events", "droppedEventsCount")
+    message |= _dropped(details, "links", "droppedLinksCount")
+    events, links = _events(span, details), _links(span, details)
+    return message | ({"events": events} if events else {}) | ({"links": links} if links else {})
+
+
+def _events(span: Span, details: Mapping[str, Any]) -> list[dict[str, Any]]:
+    events = []
+    for number, event in enumerate(span.events):
+        message: dict[str, Any] = {
+            "timeUnixNano": max(0, event.timestamp),
             "name": event.name,
             "attributes": key_values(event.attributes),
         }
-        for event in span.events
-    ]
-    links = [
-        {
-            "traceId": link.trace_id.removeprefix("tr-"),
+        events.append(message | _dropped_of(details, "of_events", number))
+    return events
+
+
+def _links(span: Span, details: Mapping[str, Any]) -> list[dict[str, Any]]:
+    links = []
+    for number, link in enumerate(span.links):
+        trace_id = link.trace_id.removeprefix("tr-")
+        if not (_TRACE_ID.fullmatch(trace_id) and _SPAN_ID.fullmatch(link.span_id)):
+            continue  # a program's own: OTLP has no room for it
+        message: dict[str, Any] = {
+            "traceId": trace_id,
             "spanId": link.span_id,
             "attributes": key_values(link.attributes or {}),
+            "traceState": str(_listed(details, "link_states", number) or ""),
         }
-        for link in span.links
-    ]
-    return message | ({"events": events} if events else {}) | ({"links": links} if links else {})
+        message |= _count(_listed(details, "link_flags", number), "flags")
+        links.append(message | _dropped_of(details, "of_links", number))
+    return links
+
+
+_TRACE_ID, _SPAN_ID = re.compile("(?:[0-9a-f]{32})?"), re.compile("(?:[0-9a-f]{16})?")
 
 
 def _attributes(span: Span, trace: Trace) -> dict[str, Any]:

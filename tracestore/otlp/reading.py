@@ -10,15 +10,23 @@ from tracestore.otlp.incoming import ForeignSpan
 from tracestore.otlp.messages import SPAN_KINDS, STATUS_CODES
 from tracestore.otlp.values import plain_attributes
 
+_DROPPED = "droppedAttributesCount"
+
 
 def foreign_spans(data: Mapping[str, Any]) -> Iterator[ForeignSpan | None]:
     """Yield each span of a TracesData; None for one that has no valid ids or times."""
     for resource_spans in data.get("resourceSpans", ()):
-        resource = plain_attributes((resource_spans.get("resource") or {}).get("attributes", ()))
+        described = resource_spans.get("resource") or {}
+        resource = plain_attributes(described.get("attributes", ()))
         for scope_spans in resource_spans.get("scopeSpans", ()):
             scope = _scope(scope_spans)
+            above = {
+                "schema_url": resource_spans.get("schemaUrl"),
+                "resource": described.get(_DROPPED),
+                "scope": (scope_spans.get("scope") or {}).get(_DROPPED),
+            }
             for span in scope_spans.get("spans", ()):
-                yield _foreign_span(span, scope, resource)
+                yield _foreign_span(span, scope, resource, above)
 
 
 def _scope(scope_spans: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +41,10 @@ def _scope(scope_spans: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _foreign_span(
-    span: Mapping[str, Any], scope: Mapping[str, Any], resource: Mapping[str, Any]
+    span: Mapping[str, Any],
+    scope: Mapping[str, Any],
+    resource: Mapping[str, Any],
+    above: Mapping[str, Any],
 ) -> ForeignSpan | None:
     trace_id, span_id = span.get("traceId", ""), span.get("spanId", "")
     start_ns, end_ns = span.get("startTimeUnixNano", 0), span.get("endTimeUnixNano", 0)
@@ -56,7 +67,8 @@ def _foreign_span(
         attributes=plain_attributes(span.get("attributes", ())),
         events=[_event(event) for event in span.get("events", ())],
         links=[_link(link) for link in span.get("links", ())],
-        details=_details(span, scope, STATUS_CODES[0] if not code else ""),
+        details=_details(span, scope, STATUS_CODES[0] if not code else "")
+        | _rarely_said(span, above),
         resource=resource,
     )
 
@@ -75,6 +87,31 @@ def _details(span: Mapping[str, Any], scope: Mapping[str, Any], unset: str) -> d
     if span.get("flags"):
         details["flags"] = span["flags"]
     return {} if details == {"kind": "INTERNAL"} else details
+
+
+def _rarely_said(span: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what few spans say: how much was dropped, what is known of links, the schema of the resource."""
+    links, events = span.get("links", ()), span.get("events", ())
+    dropped = {
+        "attributes": span.get(_DROPPED),
+        "events": span.get("droppedEventsCount"),
+        "links": span.get("droppedLinksCount"),
+        "resource": above["resource"],
+        "scope": above["scope"],
+        "of_events": _unless_all_empty([event.get(_DROPPED, 0) for event in events]),
+        "of_links": _unless_all_empty([link.get(_DROPPED, 0) for link in links]),
+    }
+    said = {
+        "resource_schema_url": above["schema_url"],
+        "link_states": _unless_all_empty([link.get("traceState", "") for link in links]),
+        "link_flags": _unless_all_empty([link.get("flags", 0) for link in links]),
+        "dropped": {key: value for key, value in dropped.items() if value},
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _unless_all_empty(values: list[Any]) -> list[Any] | None:
+    return values if any(values) else None
 
 
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:
