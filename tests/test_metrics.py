@@ -194,6 +194,34 @@ def test_feedback_is_averaged_shared_counted_and_compared() -> None:
     ]
 
 
+def test_a_dotted_name_of_feedback_reaches_into_objects() -> None:
+    said_of = [{"size": 3, "ok": True, "deep": {"x": "a"}}, {"size": 5, "ok": False}, {"other": 1}]
+    traces = [a_trace(at, assessments=[said("m", value)]) for at, value in enumerate(said_of)]
+    traces += [a_trace(3, assessments=[said("m.size", 10), said("m", 4)]), a_trace(4)]
+    found = measured(
+        traces, "mean(feedback.m.size)", "share(feedback.m.ok)", "counts(feedback.m.deep.x)"
+    )
+    assert found.tuples() == [(6.0, 0.5, {"a": 1})]
+    for field, keys in {
+        "feedback.m.size": [3, 5, 10, None],
+        "feedback.m.ok": ["false", "true", None],
+        "feedback.m.deep.x": ["a", None],
+    }.items():
+        assert measured(traces, "count", group_by=field)[field] == keys
+        wanted = f"{field} IS NOT NULL"
+        assert sum(measured(traces, "count", filter_string=wanted)["count"]) == sum(
+            row["count"]
+            for row in measured(traces, "count", group_by=field)
+            if row[field] is not None
+        )
+
+
+def test_no_more_rows_than_asked_for_also_where_that_is_none() -> None:
+    traces = [a_trace(at, name=f"n{at}") for at in range(3)]
+    for most in (0, -1):
+        assert measured(traces, "count", group_by="name", max_results=most).tuples() == []
+
+
 def test_numbers_that_are_none_are_left_out() -> None:
     wild = [float("inf"), float("nan"), 1e308, True, "7", None, [1], {"a": 1}]
     traces = [a_trace(n, assessments=[said("x", value)]) for n, value in enumerate([*wild, 3, 4.5])]

@@ -92,7 +92,8 @@ def correlate(
     counts = (len(matching), others)
     telling = _telling(found, counts, min_count)
     ranked = sorted(telling, key=lambda f: (-_rank(f, counts), f.condition))
-    rows = [_row(feature, counts) for feature in ranked[:max_results]]
+    limit = len(ranked) if max_results is None else max(0, max_results)
+    rows = [_row(feature, counts) for feature in ranked[:limit]]
     note = (
         f"{len(matching):,} traces match, {others:,} do not. Ranked by Dunning's G²;"
         f" {len(found):,} conditions were tried, {len(ranked):,} are beyond chance (5 %, Bonferroni)."

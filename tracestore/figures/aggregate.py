@@ -410,7 +410,7 @@ def _ordered(answer: Answer, order_by: str | None, max_results: int | None) -> A
         present = [row for row in rows if row[place] is not None]
         present.sort(key=lambda row: natural(row[place]), reverse=descending)
         rows = present + [row for row in rows if row[place] is None]
-    kept = rows if max_results is None else rows[:max_results]
+    kept = rows if max_results is None else rows[: max(0, max_results)]
     left_out = len(rows) - len(kept)
     notes = (f"{left_out:,} more groups are left out",) if left_out else ()
     return Answer(answer.columns, kept, answer.title, (*answer.notes, *notes))

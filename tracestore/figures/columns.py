@@ -6,8 +6,9 @@ SQL is one scalar expression, so rows neither multiply nor vanish by asking for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tracestore.errors import InvalidArgumentError
@@ -15,7 +16,9 @@ from tracestore.figures.groups import Group
 from tracestore.figures.quantities import Quantity
 from tracestore.filters import ast, fields, sql
 from tracestore.filters.fields import Source, Type
+from tracestore.filters.functions import value_at
 from tracestore.filters.parser import OrderItem
+from tracestore.filters.plan import assessment_names
 from tracestore.filters.sql import Fragment, Moment, build
 from tracestore.readable import decoded
 from tracestore.search import Selection
@@ -44,8 +47,8 @@ _STATUS = {False: Fragment("t.status"), True: Fragment("s0.status")}
 _SPAN_MS = Fragment("((s0.end_time_ns - s0.start_time_ns) / 1e6)")
 
 _SAID = """
-    (SELECT json_group_array(a.value) FROM assessments AS a
-     WHERE a.trace = t.id AND a.name = ? AND {} AND a.valid = 1 AND a.value IS NOT NULL)"""
+    (SELECT json_group_array({}) FROM assessments AS a
+     WHERE a.trace = t.id AND {} AND {} AND a.valid = 1 AND a.value IS NOT NULL)"""
 
 _RESPONSE = Fragment(f"""
     (SELECT {whole("r.outputs")} FROM spans AS r INDEXED BY spans_trace WHERE r.trace = t.id AND r.parent_id IS NULL
@@ -122,7 +125,20 @@ def _values(quantity: Quantity, *, spans: bool) -> tuple[Column, ...]:
 
 def _said(kind: str, name: str) -> Column:
     of_kind = build("a.kind = ?", kind) if kind else Fragment("1")
-    return Column(build(_SAID, name, of_kind), read_said)
+    paths = dict(assessment_names(name))
+    marks = ", ".join("?" * len(paths))
+    named = build(f"a.name IN ({marks})", *paths)
+    if len(paths) == 1:
+        return Column(build(_SAID, Fragment("a.value"), named, of_kind), read_said)
+    pair = Fragment("json_array(a.name, a.value)")
+    return Column(build(_SAID, pair, named, of_kind), partial(_read_within, paths))
+
+
+def _read_within(paths: Mapping[str, str | None], cell: str | None) -> list[Any]:
+    """Return the values at each name's path, of a list of pairs of a name and JSON text."""
+    pairs = decoded(cell)
+    found = [value_at(decoded(text), paths[name]) for name, text in pairs or ()]
+    return [value for value in found if value is not None]
 
 
 def read_said(cell: str | None) -> list[Any]:

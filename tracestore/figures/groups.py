@@ -15,7 +15,7 @@ from tracestore.filters import ast, fields, meaning, parser
 from tracestore.filters.fields import Found, Source, Type
 
 #: The most fields of a grouping.
-MAX_GROUPS = 8
+MAX_GROUPS = 64
 
 #: Span fields that are one value and no payload.
 _OF_SPANS = {"name", "type", "status", "model", "error", "attributes", "parent_id"}

@@ -105,12 +105,12 @@ def rlike(pattern: str, text: str | None, deadline_ns: int) -> int | None:
 
 def text_at(document: str | None, path: str | None) -> str | None:
     """Return the value at `path` as the text that patterns see: a string as itself, anything else as JSON."""
-    return _text_of(_lookup(decoded(document), path))
+    return _text_of(value_at(decoded(document), path))
 
 
 def number_at(document: str | None, path: str | None) -> int | float | None:
     """Return the number at `path`; NULL where there is none, or another kind of value."""
-    value = _lookup(decoded(document), path)
+    value = value_at(decoded(document), path)
     if not _is_number(value):
         return None
     fitting = bindable(value)
@@ -129,7 +129,7 @@ def matches(
         literal: JSON of what to compare with; a list for IN.
         lenient: 1 where a text also equals the boolean or number that it spells.
     """
-    value = _lookup(decoded(document), path)
+    value = value_at(decoded(document), path)
     if value is None:
         return 0
     wanted = _literal(literal)
@@ -163,7 +163,7 @@ def _literal(literal: str) -> Any:
     return json.loads(literal)
 
 
-def _lookup(value: Any, path: str | None) -> Any:
+def value_at(value: Any, path: str | None) -> Any:
     """Return what is at `path`: the whole path as a key, else its longest beginning that leads on."""
     if path is None:
         return value
@@ -174,7 +174,7 @@ def _lookup(value: Any, path: str | None) -> Any:
     dot = path.rfind(".")
     while dot >= 0:
         if path[:dot] in value:
-            found = _lookup(value[path[:dot]], path[dot + 1 :])
+            found = value_at(value[path[:dot]], path[dot + 1 :])
             if found is not None:
                 return found
         dot = path.rfind(".", 0, dot)

@@ -246,10 +246,37 @@ def order_key(item: OrderItem) -> Fragment:
             "(SELECT tracestore_text_at(metadata, ?) FROM resources WHERE id = t.resource)",
             found.key,
         )
+    return _newest_said(found)
+
+
+def _newest_said(found: Found) -> Fragment:
+    """Return the scalar of the newest valid assessment of the name, or of an object that the name reaches into."""
+    (name, _), *objects = assessment_names(found.key or "")
+    if not objects:
+        return build(
+            "(SELECT scalar FROM assessments AS a WHERE a.trace = t.id AND a.name = ? AND {} AND a.valid = 1"
+            " ORDER BY a.id DESC LIMIT 1)",
+            name,
+            _assessment_kind(found),
+        )
+    within = [
+        build(
+            "WHEN ? THEN coalesce(tracestore_number_at(a.value, ?), tracestore_text_at(a.value, ?))",
+            each,
+            path,
+            path,
+        )
+        for each, path in objects
+    ]
+    scalar = build(
+        f"CASE a.name WHEN ? THEN a.scalar {' '.join('{}' for _ in within)} END", name, *within
+    )
+    named = build(f"a.name IN ({_marks(len(objects) + 1)})", name, *(each for each, _ in objects))
     return build(
-        "(SELECT scalar FROM assessments AS a WHERE a.trace = t.id AND a.name = ? AND {} AND a.valid = 1"
-        " ORDER BY a.id DESC LIMIT 1)",
-        found.key,
+        "(SELECT {} AS said FROM assessments AS a WHERE a.trace = t.id AND {} AND {} AND a.valid = 1"
+        " AND said IS NOT NULL ORDER BY a.id DESC LIMIT 1)",
+        scalar,
+        named,
         _assessment_kind(found),
     )
 
