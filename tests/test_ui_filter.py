@@ -244,6 +244,8 @@ def test_words_are_looked_for_everywhere(page: Page, store: Store) -> None:
         "any_span(name = 'x')",
         "name IN ('x'",
         "prompt = 'a/1'",
+        "constructor = 'x'",
+        "span.toString = 'x'",
     ],
 )
 def test_what_the_page_does_not_understand_is_an_error(
