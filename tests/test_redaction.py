@@ -61,7 +61,10 @@ SECRETS = {
     "aws secret": "AWS_SECRET_ACCESS_KEY=Abc123Def456Ghi789/Jkl012",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 }
-NAMES = ("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY")
+NAMES = (
+    *("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY"),
+    *("GITHUB_TOKEN", "hf_token", "id_token", "X-Amz-Security-Token", "Ocp-Apim-Subscription-Key"),
+)
 
 
 def may_hold_secret(text: str) -> bool:
@@ -85,6 +88,7 @@ def test_values_of_telling_names_are_replaced(name: str) -> None:
     text = json.dumps({"headers": {name: "hunter2"}, "nested": [{name: {"a": "hunter2"}}]})
     cleaned = clean_json_text(text)
     assert is_secret_name(name)
+    assert may_hold_secret(text)
     assert "hunter2" not in cleaned
     assert json.loads(cleaned)["headers"] == {name: "[redacted]"}
 
@@ -98,6 +102,17 @@ def test_telling_names_in_prose_are_noticed(name: str) -> None:
     ):
         assert may_hold_secret(json.dumps({"text": text}))
         assert "hunter2" not in clean_json_text(json.dumps({"text": text}))
+
+
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("name", ["password", "API_KEY", "authorization"])
+def test_a_name_is_seen_through_levels_of_json_within_text(name: str, depth: int) -> None:
+    value = {name: "hunter2"}
+    for _ in range(depth):
+        value = {"arguments": json.dumps(value, separators=(",", ":"))}
+    text = json.dumps(value)
+    assert may_hold_secret(text)
+    assert "hunter2" not in clean_json_text(text)
 
 
 def test_values_of_telling_names_are_replaced_in_json_within_text() -> None:

@@ -70,7 +70,13 @@ _COLON = re.compile(
         rf'(?:(?<=(?:{_ANY_CASE})":)|(?<=(?:{_LONG_END})":)|(?<=(?i:tion|{_IN_PROSE}):)|(?<=(?i:{_IN_PROSE})[ ]:))'
     ).encode()
 )
-_ESCAPED_COLON = re.compile(rf'\\":(?:(?<=(?:{_ESCAPED})\\":)|(?<=(?:{_LONG_END})\\":))'.encode())
+_ESCAPED_COLON = re.compile(
+    (
+        rf'\\":(?:(?<=(?:{_ESCAPED})\\":)|(?<=(?:{_LONG_END})\\":)|(?<=\\\\":)'
+        # A level of JSON text within JSON text further down, and two: as arguments of tools are in messages.
+        rf'(?:(?<=(?:{_ESCAPED}|ON|on)\\\\\\":)|(?<=(?:{_ESCAPED}|ON|on){chr(92) * 14}":)))'
+    ).encode()
+)
 _EQUALS = re.compile(
     (
         rf"=(?:(?<={_END}=)(?:(?<=(?:{_ANY_CASE})=)|(?<=(?:{_LONG_END})=))"
@@ -114,6 +120,8 @@ _SHAPES = re.compile(
 _ENDINGS = (
     "apikey", "secret", "secretkey", "accesskey", "privatekey", "password", "passwd", "passphrase", "accesstoken",
     "refreshtoken", "authtoken", "bearertoken", "sessiontoken", "authorization", "secretaccesskey", "apitoken",
+    "githubtoken", "hftoken", "idtoken", "bottoken", "securitytoken", "subscriptionkey", "accountkey", "signingkey",
+    "encryptionkey",
 )  # fmt: skip
 _NAMES = frozenset({"cookie", "setcookie", "credentials", "pwd"})
 
