@@ -27,10 +27,11 @@ from hypothesis import strategies as st
 
 import tracestore
 from tracestore.settings import load
-from tracestore.storage import spool
+from tracestore.storage import filesystem, spool
 from tracestore.storage import writer as writer_module
 from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord
 from tracestore.storage.spool import Recorder
+from tracestore.storage.ticket import try_lock
 from tracestore.store import Store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -404,6 +405,63 @@ def test_files_are_given_up_as_the_store_takes_their_frames(tmp_path: pathlib.Pa
     assert not pathlib.Path(recorder.folder).exists()
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_frames_of_many_threads_are_whole_within_and_behind_what_is_mapped(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *, in_place: bool
+) -> None:
+    kinds = {filesystem._kind(str(tmp_path))} if in_place else set()
+    monkeypatch.setattr(filesystem, "_IN_PLACE", kinds)
+    segment = spool.Segment(str(tmp_path / "spool"))
+    assert filesystem.overwrites_in_place(str(tmp_path)) is in_place
+    segment.begin({}, reserve=True, mapped=in_place)
+    size = 100_000
+    for generation in range(2):
+
+        def write(first: int) -> None:
+            for number in range(first, first + 10):
+                segment.write(number, None, [(f"{number}", "x" * size)])
+
+        threads = [threading.Thread(target=write, args=(100 * n + 1,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = [payload[0] for payload in spool.frames(segment.read()) if payload[0]]
+        assert sorted(found) == [100 * n + 1 + i for n in range(4) for i in range(10)]
+        assert segment.size > spool.MAPPED_BYTES
+        if not generation:
+            segment.begin({}, reserve=True, mapped=in_place)
+    assert (segment._pages is not None) is in_place
+    segment.close(remove=True)
+
+
+def test_a_fork_lets_go_of_the_files_so_that_they_are_unlocked_with_the_parent(
+    tmp_path: pathlib.Path,
+) -> None:
+    recorder = Recorder(str(tmp_path / "traces.db"))
+    for number in range(100):
+        kept = recorder.keep(None, _draft(number), [(*_span(number)[:14], "x" * 5_000)])
+        assert kept is not None
+        recorder.positions([kept])
+        recorder.settle([kept])
+    segments = list(recorder._segments)
+    assert any(segment._pages is not None for segment in segments) or not recorder._maps
+    child = os.fork()
+    if child == 0:
+        recorder.forget()
+        signal.pause()
+    time.sleep(0.2)
+    try:
+        for segment in segments:
+            segment.release()  # as the parent's end does
+            handle = os.open(segment.path, os.O_RDWR)
+            assert try_lock(handle)
+            os.close(handle)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 def test_one_file_is_used_again_while_the_other_is_written(tmp_path: pathlib.Path) -> None:
     recorder = Recorder(str(tmp_path / "traces.db"))
     used = set()
@@ -419,7 +477,7 @@ def test_one_file_is_used_again_while_the_other_is_written(tmp_path: pathlib.Pat
     assert len({name for name, _ in used}) == 2
     assert 30 < len(used) < 50  # 10 MB in pieces of 256 KB
     files = list(pathlib.Path(recorder.folder).iterdir())
-    assert sum(file.stat().st_size for file in files) < 4 * spool.SWITCH_BYTES
+    assert sum(file.stat().st_size for file in files) <= 2 * spool.MAPPED_BYTES
     recorder.close()
     assert not pathlib.Path(recorder.folder).exists()
 

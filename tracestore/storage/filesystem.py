@@ -1,4 +1,4 @@
-"""Which file systems SQLite's write-ahead log must not be used on, and where a file stands.
+"""Which file systems SQLite's write-ahead log must not be used on, which overwrite in place, and where a file stands.
 
 The log needs memory that all processes share, and locks that all machines see; network file systems, and those
 that pass a host's folder to a virtual machine, have neither for certain (https://www.sqlite.org/wal.html, "all
@@ -67,6 +67,10 @@ _REMOTE = frozenset(
     ]
 )
 
+#: Those of this machine where what is overwritten needs no new room: its pages may be mapped, and a copy into one
+#: never fails. Elsewhere (btrfs, ZFS, or what is not known) a full disk would end the process by SIGBUS.
+_IN_PLACE = frozenset(["ext2", "ext3", "ext4", "tmpfs", "xfs"])
+
 #: What this process sees mounted.
 MOUNTS = "/proc/self/mountinfo"
 
@@ -76,12 +80,25 @@ _DRIVE_REMOTE = 4
 
 def remote_kind(path: str) -> str | None:
     """Return the type of the network file system that `path` is or would be on, None for a local one."""
-    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH120 - as text
     if sys.platform == "win32":
-        return _remote_drive(folder)
+        return _remote_drive(_folder_of(path))
+    kind = _kind(path)
+    return kind if kind in _REMOTE else None
+
+
+def overwrites_in_place(path: str) -> bool:
+    """Whether what is written over in a file there needs no new room. Linux only; elsewhere False."""
+    return _kind(path) in _IN_PLACE
+
+
+def _folder_of(path: str) -> str:
+    return os.path.realpath(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH120 - as text
+
+
+def _kind(path: str) -> str | None:
+    """Return the type of the file system that `path` is or would be on, None where that can't be told."""
     with contextlib.suppress(OSError, UnicodeDecodeError, ValueError):
-        kind = _mounted_at(folder, pathlib.Path(MOUNTS).read_text("utf-8"))
-        return kind if kind in _REMOTE else None
+        return _mounted_at(_folder_of(path), pathlib.Path(MOUNTS).read_text("utf-8"))
     return None
 
 

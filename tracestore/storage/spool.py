@@ -12,6 +12,10 @@ A file whose frames the store holds is written over from its beginning, as its n
 memory already costs the recording thread 1.5 µs, a fresh one 5 to 25. What is left of older generations
 behind the newest one is never believed: the checksum begins with the generation, and numbers go on.
 
+Where the file system overwrites in place, the beginning of such a file is mapped into memory: the system keeps what is
+copied there as it keeps what is written, and a copy neither enters the system nor gives the interpreter lock away, which
+the writer then holds for a while: 17 µs less a trace.
+
 Knows files and frames, neither SQL nor threads: `keep` may be called by any, without a lock. Invariants: a frame is
 in the file before its number may be passed; a frame that is torn or stale is never believed; nothing in here raises.
 """
@@ -21,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import mmap
 import os
 import pathlib
 import secrets
@@ -32,6 +37,7 @@ from typing import Any
 
 import msgspec
 
+from tracestore.storage import filesystem
 from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord, crc32_of
 from tracestore.storage.ticket import try_lock
 
@@ -46,6 +52,9 @@ _HEAD = struct.Struct("<4sIII")
 
 #: Size at which the writer has frames go into the other file, so that this one can be used again.
 SWITCH_BYTES = 256 * 1024
+
+#: How much of a file is mapped: what is recorded at full speed until the writer's next batch is done.
+MAPPED_BYTES = 2 * 1024 * 1024
 
 #: A file that has grown beyond this is not used again. Without the writer's help a new one is begun at twice the size.
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -83,6 +92,7 @@ class Segment:
     """
 
     __slots__ = (
+        "_pages",
         "busy",
         "deferred",
         "generation",
@@ -106,6 +116,7 @@ class Segment:
             if try_lock(self.handle) and os.path.exists(self.path):  # noqa: PTH110
                 break
             os.close(self.handle)  # another process took it for one that was left behind
+        self._pages: mmap.mmap | None = None
         self.numbers = itertools.count(1)
         self.outstanding: dict[int, None] = {}
         self.deferred: dict[int, int] = {}
@@ -115,23 +126,35 @@ class Segment:
         self.generation = 0
         self.size = 0
 
-    def begin(self, resource: Mapping[str, str] | None, *, reserve: bool = False) -> None:
+    def begin(
+        self, resource: Mapping[str, str] | None, *, reserve: bool = False, mapped: bool = False
+    ) -> None:
         """Begin the next generation, which may be the first; OSError where that can't be.
 
         Whoever looked at the file before it was retired may take a number only now: that is one of the new generation.
 
         Args:
             resource: See `Recorder.resource`.
-            reserve: Have the pages that come next in memory.
+            reserve: Have the pages that come next in memory, and on the disk what they need.
+            mapped: Map them too.
         """
         self.generation += 1
         self.size = 0
-        os.lseek(self.handle, 0, os.SEEK_SET)
+        if reserve and self._pages is None:
+            self._reserve(MAPPED_BYTES if mapped else SWITCH_BYTES)
+            if mapped:
+                self._pages = mmap.mmap(self.handle, MAPPED_BYTES)
+        if self._pages is not None:
+            self._pages.seek(0)
+        os.lseek(self.handle, 0 if self._pages is None else MAPPED_BYTES, os.SEEK_SET)
         self.append(_frame((0, (TraceRecord._fields, SPAN_FIELDS), resource), self.generation))
-        if reserve:
-            os.write(self.handle, bytes(SWITCH_BYTES))
-            os.lseek(self.handle, self.size, os.SEEK_SET)
         self.retired = False
+
+    def _reserve(self, size_bytes: int) -> None:
+        """Write zeros: a copy into a mapped page that the disk has no room for would end the process."""
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        if os.write(self.handle, bytes(size_bytes)) != size_bytes:
+            raise OSError("there is no room for a spool")
 
     def take_number(self) -> int | None:
         """Return the next frame's number, outstanding from now on; None where the file is retired.
@@ -165,8 +188,13 @@ class Segment:
     def append(self, frame: bytes | bytearray) -> None:
         """Write a frame at once, where the last one ended; OSError where it was not written whole.
 
-        The system moves the handle's position with each write, so two threads never write to one place.
+        What is mapped has a position and so has the handle; each moves with the write, so two threads never write to
+        one place.
         """
+        if self._pages is not None:
+            with contextlib.suppress(ValueError):  # no room: it goes behind what is mapped
+                self.size += self._pages.write(frame)
+                return
         written = os.write(self.handle, frame)
         self.size += written
         if written != len(frame):
@@ -200,10 +228,16 @@ class Segment:
         """Close the file, which unlocks it, and remove it unless it is still wanted."""
         if remove and os.name != "nt":
             self._remove()
-        with contextlib.suppress(OSError):
-            os.close(self.handle)
+        self.release()
         if remove and os.name == "nt":  # which removes no open file
             self._remove()
+
+    def release(self) -> None:
+        """Close the handle, and the one that the mapped pages have: while one of them is open the file is locked."""
+        if self._pages is not None:
+            self._pages.close()
+        with contextlib.suppress(OSError):
+            os.close(self.handle)
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):  # somebody else has
@@ -232,6 +266,7 @@ class Recorder:
 
     def _reset(self) -> None:
         self._process = os.getpid()
+        self._maps: bool | None = None
         self._segment: Segment | None = None
         self._segments: list[Segment] = []
         #: One of them that holds nothing and is next; only the writer's thread takes it.
@@ -307,12 +342,21 @@ class Recorder:
     def _make(self, *, reserve: bool = False) -> Segment:
         segment = Segment(self.folder)
         try:
-            segment.begin(self.resource, reserve=reserve)
+            segment.begin(self.resource, reserve=reserve, mapped=reserve and self._may_map())
         except BaseException:
             segment.close(remove=True)
             raise
         self._segments.append(segment)
         return segment
+
+    def _may_map(self) -> bool:
+        """Whether files may be mapped: asked on the writer's thread only, once."""
+        if self._maps is None:
+            has_lock = getattr(
+                sys, "_is_gil_enabled", lambda: True
+            )  # without it a mapped file has no safe position
+            self._maps = has_lock() and filesystem.overwrites_in_place(self.folder)
+        return self._maps
 
     def size_bytes(self) -> int:
         """Return the size of all files together."""
@@ -356,7 +400,7 @@ class Recorder:
         with contextlib.suppress(OSError):
             if self._spare is None and segment.can_begin_again():
                 segment.busy[0] = None
-                segment.begin(self.resource)
+                segment.begin(self.resource, reserve=True, mapped=self._may_map())
                 self._spare = segment
                 return
         self._segments.remove(segment)
@@ -429,8 +473,7 @@ class Recorder:
     def forget(self) -> None:
         """In the child of a fork: close the handles, for as long as one is open the parent seems alive."""
         for segment in self._segments:
-            with contextlib.suppress(OSError):
-                os.close(segment.handle)
+            segment.release()
         self._reset()
 
 
