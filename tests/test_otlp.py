@@ -265,6 +265,19 @@ def test_all_that_a_message_can_say_goes_there_and_back(
     assert str(got) == str(wanted)
 
 
+def test_a_span_that_ended_before_it_began_is_sound_and_leaves_as_it_came(
+    recording: Store, tmp_path: pathlib.Path
+) -> None:
+    times = {"startTimeUnixNano": 1_700_000_000_000_000_009, "endTimeUnixNano": 5}
+    span = {"traceId": "a" * 32, "spanId": "b" * 16, "name": "n", **times}
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(to_json({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+    import_into(recording, str(path))
+    assert recording.check() == []
+    again = traces_data(recording.search_traces())["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    assert times.items() <= again.items()
+
+
 def test_links_that_otlp_has_no_room_for_are_left_out(recording: Store) -> None:
     with tracestore.start_span("root") as span:
         for trace_id in ("an id", "tr-" + "c" * 32):

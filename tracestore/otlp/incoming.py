@@ -26,6 +26,9 @@ from tracestore.redaction import policy
 from tracestore.storage.record_rows import SpanRecord
 from tracestore.summary.calls import what_was_called
 
+#: Among the details: when a span says that it ended, where that is before it began.
+END_KEY = "end_time_unix_nano"
+
 DETAILS_KEY, RESOURCE_KEY = "otel.span", "otel.resource"
 
 #: What this package's own export adds to a span, and says that it added.
@@ -98,6 +101,10 @@ class Understood(NamedTuple):
 
 def understand(span: ForeignSpan) -> Understood:
     """Return a span as a row of the store, with what its attributes mean."""
+    end_ns = span.end_time_ns
+    if end_ns is not None and end_ns < span.start_time_ns:  # by another clock
+        details = {**span.details, END_KEY: end_ns}
+        span = span._replace(end_time_ns=span.start_time_ns, details=details)
     attributes = {clean_text(key): _value(key, value) for key, value in span.attributes.items()}
     added = attributes.pop(ADDED_KEY, None)
     for key in added if isinstance(added, list) else ():

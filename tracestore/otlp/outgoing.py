@@ -33,6 +33,7 @@ from tracestore.entities.trace import (
 from tracestore.otlp.incoming import (
     ADDED_KEY,
     DETAILS_KEY,
+    END_KEY,
     RESOURCE_KEY,
     SDK_KEY,
     SDK_NAME,
@@ -167,14 +168,14 @@ def span_message(span: Span, trace: Trace, details: Mapping[str, Any]) -> dict[s
     code = status.status_code.value
     if code == "OK" and details.get("status") == "UNSET":
         code = "UNSET"
-    kind = details.get("kind")
+    kind, said_ns = details.get("kind"), details.get(END_KEY)
     message: dict[str, Any] = {
         "traceId": span.trace_id.removeprefix("tr-"),
         "spanId": span.span_id,
         "name": span.name,
         "kind": SPAN_KINDS.index(kind) if kind in SPAN_KINDS else 1,
         "startTimeUnixNano": span.start_time_ns,
-        "endTimeUnixNano": span.end_time_ns or 0,
+        "endTimeUnixNano": said_ns if isinstance(said_ns, int) else span.end_time_ns or 0,
         "attributes": key_values(_attributes(span, trace)),
         "status": {"code": STATUS_CODES.index(code)},
     }
