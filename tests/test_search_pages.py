@@ -17,7 +17,7 @@ from tests.filter_store import Assessment, Trace
 from tests.filter_strategies import START_MS, trace_level
 from tracestore import filters, search
 from tracestore.errors import FilterSyntaxError, InvalidArgumentError
-from tracestore.filters import ast
+from tracestore.filters import ast, indexes
 from tracestore.search import Query, search_ids
 
 EXAMPLES = 120
@@ -133,12 +133,18 @@ def connection() -> Iterator[sqlite3.Connection]:
     made.close()
 
 
-@pytest.fixture(params=[(500, 10_000), (2, 3)], ids=["probed to the end", "probed a little"])
+@pytest.fixture(
+    params=[(500, 10_000, 32, 16), (2, 3, 32, 16), (2, 3, 1, 1)],
+    ids=["probed to the end", "probed a little", "many values"],
+)
 def probes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search as in a small file, and as in one where everything is common."""
-    ordered, sorted_rows = request.param
+    """Search as in a small file, as in one where everything is common, and as in one where all values differ."""
+    ordered, sorted_rows, values, one_by_one = request.param
     monkeypatch.setattr(search, "PROBE_ROWS", ordered)
+    monkeypatch.setattr(search, "LEAST_PROBE_ROWS", 1)
     monkeypatch.setattr(search, "SORTED_ROWS", sorted_rows)
+    monkeypatch.setattr(indexes, "MAX_VALUES", values)
+    monkeypatch.setattr(search, "VALUES_ONE_BY_ONE", one_by_one)
 
 
 def pages(connection: sqlite3.Connection, query: Query, size: int) -> list[list[int]]:

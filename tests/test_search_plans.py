@@ -48,25 +48,34 @@ def first_step(connection: sqlite3.Connection, query: Query) -> str:
         ("tags.k = 'a'", "tags_value (key=? AND value=? AND"),
         ("tags.k = 'nowhere'", "tags_value (key=? AND value=? AND"),
         ("tags.k LIKE 'a'", "tags_value (key=? AND value=? AND"),
-        ("tags.k LIKE 'rar%'", "tags_value (key=? AND value>? AND value<?)"),
-        ("tags.k > 'q'", "tags_value (key=? AND value>?)"),
+        ("tags.k LIKE 'rar%'", "tags_value (key=? AND value=? AND"),
+        ("tags.k > 'q'", "tags_value (key=? AND value=? AND"),
+        ("tags.k RLIKE '^r'", "tags_value (key=? AND value=? AND"),
+        ("tags.k NOT IN ('a')", "tags_value (key=? AND value=? AND"),
+        ("tags.k IS NOT NULL", "tags_value (key=? AND value=? AND"),
+        ("name ILIKE '%OMM%'", "traces_name (name=? AND"),
+        ("name IS NULL", "traces_name (name=? AND"),
+        ("NOT name = 'a'", "traces_name (name=? AND"),
+        ("NOT (status = 'OK' OR name = 'common')", "traces_status (status=? AND"),
+        ("NOT all_spans(status = 'OK')", "spans_status (status=? AND"),
+        ("duration IS NULL", "traces_duration (duration_ms=? AND"),
         ("metadata.k = 'rare'", "metadata_value (key=? AND value=? AND"),
         ("session = 'a'", "metadata_value (key=? AND value=? AND"),
         ("user = 'a'", "metadata_value (key=? AND value=? AND"),
         ("run_id = 'a'", "metadata_value (key=? AND value=? AND"),
         ("tags.mlflow.trace.session = 'a'", "metadata_value (key=? AND value=? AND"),
         ("metadata.mlflow.user = 'a'", "traces_resource (resource=? AND"),
-        ("metadata.mlflow.user = 'nobody'", "traces_resource (resource=? AND"),
+        ("metadata.mlflow.user = 'nobody'", "PRIMARY KEY (rowid>? AND rowid<?)"),
         ("trace_id = 'tr-0'", "traces_trace_id (trace_id=? AND"),
         ("name = 'a'", "traces_name (name=? AND"),
         ("name IS NOT NULL AND name = 'a'", "traces_name (name=? AND"),
         ("status = 'ERROR'", "traces_status (status=? AND"),
-        ("status != 'OK'", "traces_status (status<?)"),
+        ("status != 'OK'", "traces_status (status=? AND"),
         ("client_request_id = 'c7'", "traces_client_request_id (client_request_id=? AND"),
         ("experiment_id = '2'", "traces_experiment (experiment=? AND"),
         ("duration = 1000", "traces_duration (duration_ms=? AND"),
-        ("duration > 1.9s", "traces_duration (duration_ms>? AND duration_ms<?)"),
-        ("duration BETWEEN 1 AND 2", "traces_duration (duration_ms>? AND duration_ms<?)"),
+        ("duration > 1.9s", "traces_duration (duration_ms=? AND"),
+        ("duration BETWEEN 1 AND 2", "traces_duration (duration_ms=? AND"),
         ("span.name = 'a'", "spans_name (name=? AND"),
         ("span.type = 'LLM'", "spans_type (type=? AND"),
         ("span.status = 'ERROR'", "spans_status (status=? AND"),
@@ -76,16 +85,17 @@ def first_step(connection: sqlite3.Connection, query: Query) -> str:
         ("span.attributes.k = 'a'", "PRIMARY KEY (key=? AND value=? AND"),
         ("span.attributes.a.b = 'a'", "PRIMARY KEY (key=? AND value=? AND"),
         ("span.attributes.k = true", "PRIMARY KEY (key=? AND value=? AND"),
-        ("span.attributes.k > 0", "PRIMARY KEY (key=? AND value>? AND value<?)"),
+        ("span.attributes.k > 0", "PRIMARY KEY (key=? AND value=? AND"),
+        ("span.attributes.k LIKE 'a%'", "PRIMARY KEY (key=? AND value=? AND"),
         ("feedback.k = 1", "assessments_scalar (name=? AND scalar=? AND"),
         ("feedback.k = true", "assessments_scalar (name=? AND scalar=? AND"),
-        ("feedback.k > 0.7", "assessments_scalar (name=? AND scalar>? AND scalar<?)"),
+        ("feedback.k > 0.7", "assessments_scalar (name=? AND scalar=? AND"),
         ("any_span(name = 'a' AND parent(name = 'root'))", "spans_name (name=? AND"),
         ("any_span(content LIKE '%x%' AND parent(model = 'a'))", "spans_model (model=? AND"),
         ("count_spans(type = 'LLM') > 1", "spans_type (type=? AND"),
         ("tags.k = 'a' AND metadata.k = 'rare'", "metadata_value (key=? AND value=? AND"),
         ("tags.env = 'prod' AND tags.k = 'rare'", "tags_value (key=? AND value=? AND"),
-        ("prompt = 'n/1'", "tags_value (key=?"),
+        ("prompt = 'n/1'", "PRIMARY KEY (rowid>? AND rowid<?)"),
     ],
 )
 def test_condition_is_driven_by_its_index(
@@ -122,7 +132,7 @@ def test_alternatives_are_merged_without_sorting(
 ) -> None:
     explained = search.explain(connection, Query(source))
 
-    assert "MERGE (UNION)" in explained
+    assert "MERGE (UNION" in explained
     assert "TEMP B-TREE" not in explained
 
 
@@ -165,6 +175,12 @@ def test_page_is_sought_not_skipped(connection: sqlite3.Connection) -> None:
         ("status", "traces_status"),
         ("trace_id", "traces_trace_id"),
         ("experiment_id", "traces_experiment"),
+        ("client_request_id", "traces_client_request_id"),
+        ("tags.k", "tags_value"),
+        ("tags.k DESC", "tags_value"),
+        ("session", "metadata_value"),
+        ("feedback.k DESC", "assessments_scalar"),
+        ("cost.total DESC", "traces_figures"),
     ],
 )
 def test_order_walks_its_index(connection: sqlite3.Connection, order: str, index: str) -> None:
@@ -172,6 +188,19 @@ def test_order_walks_its_index(connection: sqlite3.Connection, order: str, index
 
     assert f"drives   all traces in the order of {index}" in explained
     assert f"INDEX {index}" in first_step(connection, Query(None, order))
+
+
+@pytest.mark.parametrize("order", ["tags.k", "name", "tags.k DESC"])
+def test_first_values_of_an_order_are_not_sorted(
+    connection: sqlite3.Connection, order: str
+) -> None:
+    assert "TEMP B-TREE" not in search.explain(connection, Query(None, order)).split("SELECT")[1]
+
+
+def test_limits_of_one_value_are_one_range(connection: sqlite3.Connection) -> None:
+    explained = search.explain(connection, Query("tags.k > 'b' AND tags.k <= 'rare'"))
+
+    assert "drives   tags.k > 'b' AND tags.k <= 'rare'  (1 in tags_value)" in explained
 
 
 def test_rare_condition_is_sorted_not_walked(connection: sqlite3.Connection) -> None:

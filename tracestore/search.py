@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import operator
 import sqlite3
@@ -21,10 +22,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracestore.errors import InvalidArgumentError, QueryTimeoutError, StoreError
-from tracestore.filters import ast, fields, meaning, parser, plan, sql
-from tracestore.filters.fields import Source
+from tracestore.filters import (
+    ast,
+    conditions,
+    indexes,
+    leaves,
+    meaning,
+    orders,
+    parser,
+    plan,
+    sql,
+    streams,
+    times,
+)
 from tracestore.filters.parser import OrderItem
-from tracestore.filters.sql import Bindable, Fragment, Moment, build
+from tracestore.filters.sql import Bindable, Fragment, build
+from tracestore.filters.times import Moment
 
 #: How long the regular expressions of one search may take.
 REGEX_TIME_S = 5.0
@@ -32,15 +45,25 @@ REGEX_TIME_S = 5.0
 #: Entries of an index that a probe of a ready order reads.
 PROBE_ROWS = 500
 
+#: The same of each of many values of one index.
+LEAST_PROBE_ROWS = 25
+
 #: Entries of an index that are sorted rather than all traces looked at, times the index's `patience`.
 SORTED_ROWS = 10_000
 
 #: Rows that an aggregation takes from SQLite at a time.
 CHUNK_ROWS = 8_192
 
+#: Statements that `explain` shows; where values are searched one by one, more of them look the same.
+EXPLAINED = 3
+
 #: The most items of an order.
 MAX_ORDER_ITEMS = 16
 
+#: Values of an index that are searched one by one before all others at once.
+VALUES_ONE_BY_ONE = 16
+
+_ID = Fragment("t.id")
 _TIME = ast.Reference(None, "timestamp_ms")
 _MAX_LIMIT = 2**63 - 2
 
@@ -165,7 +188,7 @@ class Selection:
     @property
     def is_of_all_time(self) -> bool:
         """Whether `low` and `high` exclude nothing."""
-        low, high = plan.split_time((), 0)[1:]
+        low, high = times.ALL_IDS
         return self.low <= low and self.high >= high
 
     def rows(self, statement: Fragment) -> list[tuple[Any, ...]]:
@@ -194,7 +217,7 @@ def select(connection: sqlite3.Connection, query: Query) -> Selection | None:
     checks = search._checks(made)  # noqa: SLF001 - of this module
     ids = None
     if made.driver is not None:
-        ids = sql.unordered(made.driver.stream, made.low, made.high)
+        ids = streams.unordered(made.driver.stream, made.low, made.high)
     where = sql.join("AND", [_within(made), *checks])
     return Selection(
         where, made.low, made.high, made.driver, not checks, search.moment, ids, search
@@ -270,8 +293,9 @@ class _Search:
         made = self._plan(None if limit is None else limit + 1, None)
         if made is None:
             return "no trace can match: nothing is searched\n"
-        lines = [_explain_plan(made, self._walks(made, limit))]
-        for statement in self._statements(made, limit, None):
+        walk = self._walk(made, limit)
+        lines = [_explain_plan(made, None if walk is None else walk.index)]
+        for statement in itertools.islice(self._statements(made, limit, None), EXPLAINED):
             limited = _limited(statement, None if limit is None else limit + 1)
             steps = self.execute(Fragment(f"EXPLAIN QUERY PLAN {limited.text}", limited.values))
             lines += [
@@ -289,7 +313,7 @@ class _Search:
         self, limit: int | None, position: _Position | None, *, ordered: bool = True
     ) -> plan.Plan | None:
         """Return the plan, or None where nothing can match."""
-        terms, low, high = plan.split_time(self.terms, self.moment.now_ns)
+        terms, low, high = times.split_time(self.terms, self.moment.now_ns)
         if position is not None and self._in_id_order:
             low, high = _after_id(position.trace, low, high, descending=self.descending)
         experiments = self._experiment_terms()
@@ -306,35 +330,36 @@ class _Search:
         wanted = sorted({number for number in self.query.experiments if 0 <= number < 10**18})
         if not wanted:
             return None
-        others = sql.outside_experiments(wanted)
+        others = streams.outside_experiments(wanted)
         if others is not None and not self.execute(others)[0][0]:
             return ()
         texts = tuple(ast.Text(str(number)) for number in wanted)
         return (ast.Membership(ast.Reference(None, "experiment_id"), texts),)
 
     def _checks(self, made: plan.Plan) -> list[Fragment]:
-        return [sql.condition(check, self.moment) for check in made.checks]
+        return [conditions.condition(check, self.moment) for check in made.checks]
 
     def _statements(
         self, made: plan.Plan, limit: int | None, position: _Position | None
-    ) -> list[Fragment]:
-        """Return what to execute one after the other until there are enough rows, without LIMIT."""
+    ) -> Iterator[Fragment]:
+        """Yield what to execute one after the other until there are enough rows, without LIMIT."""
         checks = self._checks(made)
         if self._in_id_order:
-            return [_by_id(made, checks, descending=self.descending)]
-        keys = [sql.order_key(item) for item in self.order]
-        walked = self._walks(made, limit)
-        if walked is None:
-            return [self._sorted(made, checks, keys, position)]
-        return self._walked(walked, made, keys, position)
+            yield _by_id(made, checks, descending=self.descending)
+            return
+        keys = [orders.key_of(item) for item in self.order]
+        walk = self._walk(made, limit)
+        if walk is None:
+            yield self._sorted(made, checks, keys, position)
+        else:
+            yield from self._walked(walk, made, keys, position)
 
-    def _walks(self, made: plan.Plan, limit: int | None) -> str | None:
-        """Return the index in the order asked for, if to walk it beats sorting what the driver finds."""
-        found = fields.find(self.order[0].field)
+    def _walk(self, made: plan.Plan, limit: int | None) -> orders.Walk | None:
+        """Return the way in the order asked for, if it beats sorting what the driver finds."""
         few = made.driver is not None and made.driver.measure.is_complete
-        if self._in_id_order or few or limit is None or found.field.source is not Source.TRACE:
+        if self._in_id_order or few or limit is None:
             return None
-        return plan.ORDER_INDEXES.get(found.column)
+        return orders.walk_of(self.order[0])
 
     def _sorted(
         self,
@@ -346,43 +371,94 @@ class _Search:
         """Return the SELECT that sorts all matching traces."""
         if position is not None:
             checks = [*checks, _after(self.order, keys, position, descending=self.descending)]
-        ordered = [sql.order_term(item, key) for item, key in zip(self.order, keys, strict=True)]
-        return _by_order(
-            _source(made), keys, [_within(made), *checks], ordered, descending=self.descending
-        )
+        ordered = [orders.term(item, key) for item, key in zip(self.order, keys, strict=True)]
+        by_id = self._by_id(_ID)
+        return _by_order(_source(made), keys, [_within(made), *checks], [*ordered, by_id])
+
+    def _by_id(self, trace: Fragment) -> Fragment:
+        return build(f"{{}} {'DESC' if self.descending else 'ASC'}", trace)
 
     def _walked(
         self,
-        index: str,
+        walk: orders.Walk,
         made: plan.Plan,
         keys: list[Fragment],
         position: _Position | None,
-    ) -> list[Fragment]:
-        """Return the SELECTs that walk an index of the first key: its values, and its NULLs before or after."""
-        first = self.order[0]
-        source = Fragment(f"traces AS t INDEXED BY {index}")
+    ) -> Iterator[Fragment]:
+        """Yield the SELECTs of the traces that have a value of the first key, and those of no value before or after."""
+        keys = [walk.key, *keys[1:]]
         rest = [
-            sql.order_term(item, key) for item, key in zip(self.order[1:], keys[1:], strict=True)
+            orders.term(item, key)
+            for item, key in zip(self.order[1:], keys[1:], strict=True)
+            if item is not self.order[-1] or item.field != _TIME  # which the id says too
         ]
-        ordered = [build(f"{{}} {'DESC' if first.descending else 'ASC'}", keys[0]), *rest]
-        present, absent = build("{} IS NOT NULL", keys[0]), build("{} IS NULL", keys[0])
-        terms = [sql.condition(item.condition, self.moment) for item in made.considered]
-        common = [_within(made), *terms]
+        without = self._without_value(walk, keys, rest, made, position)
+        with_value = self._with_value(walk, keys, rest, made, position)
+        in_values = position is not None and position.keys[0] is not None
+        in_none = position is not None and position.keys[0] is None
+        if self.order[0].nulls_first and not in_values:
+            yield without
+        if self.order[0].nulls_first or not in_none:
+            yield from with_value
+        if not self.order[0].nulls_first:
+            yield without
+
+    def _walk_checks(
+        self, made: plan.Plan, keys: list[Fragment], position: _Position | None
+    ) -> list[Fragment]:
+        """Return what is checked on each trace on the way."""
+        checks = [conditions.condition(item.condition, self.moment) for item in made.considered]
         if position is not None:
-            common.append(_after(self.order, keys, position, descending=self.descending))
-            if position.keys[0] is not None:
-                comparator = "<=" if first.descending else ">="
-                present = build(f"{{}} {comparator} ?", keys[0], position.keys[0])
-        parts = [
-            _by_order(source, keys, [present, *common], ordered, descending=self.descending),
-            _by_order(source, keys, [absent, *common], rest, descending=self.descending),
-        ]
-        if first.nulls_first:
-            parts.reverse()
-            passed = position is not None and position.keys[0] is not None
-        else:
-            passed = position is not None and position.keys[0] is None
-        return parts[1:] if passed else parts
+            checks.append(_after(self.order, keys, position, descending=self.descending))
+        return [_within(made), *checks]
+
+    def _without_value(
+        self,
+        walk: orders.Walk,
+        keys: list[Fragment],
+        rest: list[Fragment],
+        made: plan.Plan,
+        position: _Position | None,
+    ) -> Fragment:
+        """Return the SELECT of the traces that have no value of the first key."""
+        keys = [Fragment("NULL"), *keys[1:]]
+        absent = build("{} IS NULL", orders.key_of(self.order[0]))
+        checks = self._walk_checks(made, keys, position)
+        return _by_order(walk.of_none, keys, [absent, *checks], [*rest, self._by_id(_ID)])
+
+    def _with_value(
+        self,
+        walk: orders.Walk,
+        keys: list[Fragment],
+        rest: list[Fragment],
+        made: plan.Plan,
+        position: _Position | None,
+    ) -> Iterator[Fragment]:
+        """Yield the SELECTs of the traces that have a value.
+
+        Where the index has the ids of each value in the other direction, the first values one by one: SQLite would
+        sort all traces of a value to find the first of them.
+        """
+        first = self.order[0]
+        checks = self._walk_checks(made, keys, position)
+        by_id = self._by_id(walk.trace)
+        reached = None if position is None else position.keys[0]
+        upwards = not first.descending
+        present = build("{} IS NOT NULL", walk.key)
+        if reached is not None:
+            present = build(f"{{}} {'>=' if upwards else '<='} ?", walk.key, reached)
+        if walk.values is not None and not rest and first.descending != self.descending:
+            for _ in range(VALUES_ONE_BY_ONE):
+                found = self.execute(_next_value(walk, present, upwards=upwards))
+                value = found[0][0]
+                if value is None:
+                    return
+                yield _by_order(
+                    walk.source, keys, [build("{} = ?", walk.key, value), *checks], [by_id]
+                )
+                present = build(f"{{}} {'>' if upwards else '<'} ?", walk.key, value)
+        ordered = [build(f"{{}} {'ASC' if upwards else 'DESC'}", walk.key), *rest, by_id]
+        yield _by_order(walk.source, keys, [present, *checks], ordered)
 
     def execute(self, statement: Fragment) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
@@ -413,43 +489,64 @@ class _Prober:
         self._search = search
         self._low = low
         self._high = high
-        self._known: dict[plan.Scan, plan.Measure] = {}
+        self._known: dict[indexes.Scan, indexes.Measure] = {}
+        self._values: dict[tuple[indexes.Scan, ast.Node | None], tuple[Bindable, ...] | None] = {}
         self._span: tuple[int, int] | None = None
 
-    def measure(self, scan: plan.Scan) -> plan.Measure:
+    def measure(self, scan: indexes.Scan, share: int = 1) -> indexes.Measure:
         """Return how many entries the scan has, or how many its density promises."""
         if scan not in self._known:
-            self._known[scan] = self._ordered(scan) if scan.is_ordered else self._range(scan)
+            rows = max(PROBE_ROWS // share, LEAST_PROBE_ROWS)
+            self._known[scan] = self._ordered(scan, rows) if scan.is_ordered else self._range(scan)
         return self._known[scan]
+
+    def values(self, scan: indexes.Scan, test: ast.Node | None) -> tuple[Bindable, ...] | None:
+        """Return the different values in a range that meet the test, None where there are too many to look at."""
+        key = scan, test
+        if key not in self._values:
+            self._values[key] = self._find_values(scan, test)
+        return self._values[key]
+
+    def ids(self, leaf: ast.Leaf) -> tuple[int, int] | None:
+        """Return the range of ids that a condition on the start of a trace means, if it is one."""
+        return times.id_range(leaf, self._search.moment.now_ns)
 
     def resources(self, leaf: ast.Leaf) -> tuple[int, ...]:
         """Return the ids of the resources that meet a condition."""
-        rows = self._search.execute(sql.resources(leaf, self._search.moment))
+        rows = self._search.execute(leaves.resources(leaf, self._search.moment))
         return tuple(row[0] for row in rows)
 
     def indexed_to(self) -> int:
         """Return the id of a span below which all are in the text index; 0 where there is none."""
-        return int(self._search.execute(sql.INDEXED_TO)[0][0])
+        return int(self._search.execute(streams.INDEXED_TO)[0][0])
 
-    def _ordered(self, scan: plan.Scan) -> plan.Measure:
+    def _find_values(
+        self, scan: indexes.Scan, test: ast.Node | None
+    ) -> tuple[Bindable, ...] | None:
+        limit = indexes.MAX_VALUES + 1
+        passes = leaves.text_test(Fragment("value"), test, self._search.moment)
+        rows = self._search.execute(streams.values_of(scan, limit, passes))
+        return None if len(rows) == limit else tuple(value for value, passed in rows if passed)
+
+    def _ordered(self, scan: indexes.Scan, most: int) -> indexes.Measure:
         descending = self._search.descending
-        probe = sql.probe_ordered(scan, self._low, self._high, PROBE_ROWS, descending=descending)
+        probe = streams.probe_ordered(scan, self._low, self._high, most, descending=descending)
         rows, last = self._search.execute(probe)[0]
-        if rows < PROBE_ROWS:
-            return plan.Measure(rows, is_complete=True)
+        if rows < most:
+            return indexes.Measure(rows, is_complete=True)
         oldest, newest = self._extent()
         seen = newest - last if descending else last - oldest
-        return plan.Measure(rows * (newest - oldest + 1) / max(1, seen), is_complete=False)
+        return indexes.Measure(rows * (newest - oldest + 1) / max(1, seen), is_complete=False)
 
-    def _range(self, scan: plan.Scan) -> plan.Measure:
-        limit = SORTED_ROWS * plan.INDEXES[scan.index].patience
-        rows, _ = self._search.execute(sql.probe_range(scan, self._low, self._high, limit))[0]
-        return plan.Measure(rows, is_complete=rows < limit)
+    def _range(self, scan: indexes.Scan) -> indexes.Measure:
+        limit = SORTED_ROWS * indexes.INDEXES[scan.index].patience
+        rows, _ = self._search.execute(streams.probe_range(scan, self._low, self._high, limit))[0]
+        return indexes.Measure(rows, is_complete=rows < limit)
 
     def _extent(self) -> tuple[int, int]:
         """Return the lowest and highest id that there are between the search's limits."""
         if self._span is None:
-            oldest, newest = self._search.execute(sql.EXTENT)[0]
+            oldest, newest = self._search.execute(streams.EXTENT)[0]
             self._span = max(self._low, oldest or 0), min(self._high, newest or 0)
         return self._span
 
@@ -502,7 +599,7 @@ def _source(made: plan.Plan) -> Fragment:
     """Return what a SELECT of traces is from."""
     if made.driver is None:
         return Fragment("traces AS t NOT INDEXED")
-    ids = sql.stream(made.driver.stream, made.low, made.high, descending=True)
+    ids = streams.stream(made.driver.stream, made.low, made.high, descending=True)
     return build("({}) AS d CROSS JOIN traces AS t ON t.id = d.trace", ids)
 
 
@@ -516,7 +613,7 @@ def _by_id(made: plan.Plan, checks: list[Fragment], *, descending: bool) -> Frag
             _within(made),
             where,
         )
-    ids = sql.stream(made.driver.stream, made.low, made.high, descending=descending)
+    ids = streams.stream(made.driver.stream, made.low, made.high, descending=descending)
     if not checks:
         return build("SELECT d.trace FROM (\n{}\n) AS d", ids)
     # No ORDER BY: the stream is in order and CROSS JOIN keeps it; SQLite, not knowing, would sort it all.
@@ -530,22 +627,22 @@ def _by_id(made: plan.Plan, checks: list[Fragment], *, descending: bool) -> Frag
 
 
 def _by_order(
-    source: Fragment,
-    keys: list[Fragment],
-    where: list[Fragment],
-    ordered: list[Fragment],
-    *,
-    descending: bool,
+    source: Fragment, keys: list[Fragment], where: list[Fragment], ordered: list[Fragment]
 ) -> Fragment:
     """Return the SELECT of ids and the values they are ordered by."""
-    by_id = Fragment(f"t.id {'DESC' if descending else 'ASC'}")
     return build(
         "SELECT {} FROM {}\nWHERE {}\nORDER BY {}",
-        sql.comma([Fragment("t.id"), *keys]),
+        sql.comma([_ID, *keys]),
         source,
         sql.join("AND", where),
-        sql.comma([*ordered, by_id]),
+        sql.comma(ordered),
     )
+
+
+def _next_value(walk: orders.Walk, present: Fragment, *, upwards: bool) -> Fragment:
+    """Return the SELECT of the first value among those present, NULL where there is none."""
+    extreme = Fragment("min" if upwards else "max")
+    return build("SELECT {}({}) {} AND {}", extreme, walk.key, walk.values or _ID, present)
 
 
 def _after(
@@ -572,7 +669,8 @@ def _count(made: plan.Plan, checks: list[Fragment]) -> Fragment:
         return build(
             "SELECT count(*) FROM traces AS t WHERE {}", sql.join("AND", [_within(made), *checks])
         )
-    ids = sql.unordered(made.driver.stream, made.low, made.high)
+    of_all_time = (made.low, made.high) == times.ALL_IDS
+    ids = streams.unordered(made.driver.stream, made.low, made.high, of_all_time=of_all_time)
     if not checks:
         return build("SELECT count(*) FROM ({})", ids)
     if not any(map(plan.reads_row, made.checks)):

@@ -14,12 +14,13 @@ from typing import Any
 from tracestore.errors import InvalidArgumentError
 from tracestore.figures.groups import Group
 from tracestore.figures.quantities import Quantity
-from tracestore.filters import ast, fields, sql
+from tracestore.filters import ast, conditions, fields, orders
 from tracestore.filters.fields import Source, Type
 from tracestore.filters.functions import value_at
 from tracestore.filters.parser import OrderItem
-from tracestore.filters.plan import assessment_names
-from tracestore.filters.sql import Fragment, Moment, build
+from tracestore.filters.scans import assessment_names
+from tracestore.filters.sql import Fragment, build
+from tracestore.filters.times import Moment
 from tracestore.readable import decoded
 from tracestore.search import Selection
 from tracestore.storage.schema import whole
@@ -80,7 +81,7 @@ def source_of(selection: Selection, wanted: Iterable[Fragment]) -> Fragment:
 def of_group(group: Group) -> Column:
     """Return the column of a field that is grouped by."""
     if not group.is_of_span:
-        return Column(sql.order_key(OrderItem(group.reference)))
+        return Column(orders.key_of(OrderItem(group.reference)))
     if group.found.field.type is Type.JSON:
         column = f"s0.{group.found.column}"
         return Column(build(f"tracestore_text_at({column}, ?)", group.found.key))
@@ -97,7 +98,7 @@ def of_quantity(quantity: Quantity, moment: Moment, *, spans: bool) -> tuple[Col
         _check_of_spans(quantity)
     columns = _values(quantity, spans=spans)
     if quantity.condition is not None:
-        columns = (*columns, Column(sql.condition(quantity.condition, moment)))
+        columns = (*columns, Column(conditions.condition(quantity.condition, moment)))
     return columns
 
 
@@ -120,7 +121,7 @@ def _values(quantity: Quantity, *, spans: bool) -> tuple[Column, ...]:
         return (_usage(found.field.name),)
     if spans and found.field.type is Type.LENGTH:
         return (Column(_SPAN_MS),)
-    return (Column(sql.order_key(OrderItem(quantity.field))),)
+    return (Column(orders.key_of(OrderItem(quantity.field))),)
 
 
 def _said(kind: str, name: str) -> Column:

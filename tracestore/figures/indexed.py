@@ -15,7 +15,7 @@ import msgspec
 
 from tracestore.figures.columns import LISTED, TIME, Column
 from tracestore.figures.models import rotated, time_of
-from tracestore.filters import sql
+from tracestore.filters import sql, streams
 from tracestore.filters.sql import Fragment, build
 from tracestore.search import Selection
 
@@ -51,7 +51,7 @@ def read(selection: Selection, wanted: Sequence[Fragment]) -> list[list[Any]] | 
     decode = msgspec.json.Decoder(list[int | None]).decode
     durations, ids = map(decode, selection.rows(build(_BASE, rotated("id")))[0])
     if selection.driver is not None:
-        driving = sql.unordered(selection.driver.stream, selection.low, selection.high)
+        driving = streams.unordered(selection.driver.stream, selection.low, selection.high)
         listed = build("SELECT json_group_array({}) FROM ({})", rotated("trace"), driving)
         chosen = set(decode(selection.rows(listed)[0][0]))
         kept = list(map(chosen.__contains__, ids))

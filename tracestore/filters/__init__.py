@@ -7,8 +7,15 @@
     values     what literals are worth: numbers, instants, lengths
     patterns   LIKE, ILIKE, RLIKE as what executes them
     meaning    AST to normal form; all errors are found by then
+    indexes    the indexes of the file, and what they hand out
+    scans      which ranges of which index hold what meets a test
     plan       which index drives
-    sql        conditions and streams as SQL
+    times      the start of a trace as a range of ids
+    sql        SQL text and its bound values
+    leaves     tests of one field as SQL
+    conditions what is made of them: AND, OR, NOT, spans, aggregates
+    streams    streams of ids, and probes
+    orders     what traces are sorted by
     functions  what SQLite calls back
 
 Imports go down that list only upwards. `tracestore.search` executes; nothing here holds a connection but

@@ -268,6 +268,11 @@ def disjunction(operands: Iterable[Node]) -> Node | None:
     return _chain(Or, operands)
 
 
+def negation(node: Node) -> Node:
+    """Return what holds where `node` does not; NOT NOT is nothing."""
+    return node.operand if isinstance(node, Not) else Not(node)
+
+
 def _chain(kind: type[And | Or], operands: Iterable[Node]) -> Node | None:
     flat: list[Node] = []
     for operand in operands:

@@ -84,7 +84,7 @@ def may_hold(wanted: str, *documents: bytes | None) -> int:
     """Return 0 where no folded text of the JSON documents can hold `wanted`, without decoding them.
 
     Args:
-        wanted: Lower case ASCII that JSON writes as it is, see `sql._is_plain`.
+        wanted: Lower case ASCII that JSON writes as it is, see `leaves._is_plain`.
         *documents: UTF-8.
     """
     document = b"\n".join(filter(None, documents))

@@ -73,7 +73,7 @@ class _Check:
     def node(self, node: ast.Node, *, in_span: bool) -> ast.Node:
         """Return the normal form of any node."""
         if isinstance(node, ast.Not):
-            return _negate(self.node(node.operand, in_span=in_span))
+            return ast.negation(self.node(node.operand, in_span=in_span))
         if isinstance(node, ast.And):
             return self._and(node, in_span=in_span)
         if isinstance(node, ast.Or):
@@ -213,10 +213,6 @@ class _Check:
                 patterns.to_glob(node.pattern.value, fold=node.operator == "ILIKE")
         except patterns.PatternError as error:
             self.fail(str(error), node.pattern.at)
-
-
-def _negate(node: ast.Node) -> ast.Node:
-    return node.operand if isinstance(node, ast.Not) else ast.Not(node)
 
 
 def _weight(node: ast.Node) -> int:
