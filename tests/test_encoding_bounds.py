@@ -100,6 +100,26 @@ class Holder:
     value: Any
 
 
+def test_no_object_is_asked_twice_and_what_it_said_in_time_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    class Asked:
+        def __str__(self) -> str:
+            asked.append(self)
+            time.sleep(0.03)
+            return "said"
+
+    monkeypatch.setattr(encoding, "MAX_SECONDS", 0.02)
+    assert decoded({"a": [Asked(), "plain", Asked(), 1], "b": 2, "odd": "\ud800"}) == {
+        "a": ["said", "plain", encoding._TOO_LATE],
+        "b": 2,
+        "odd": "\ufffd",
+    }
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("odd", [1.5, "\ud800", object()], ids=["fast", "slow", "described"])
 def test_storage_is_read_and_not_what_a_subclass_makes_of_it(odd: Any) -> None:
     begun = time.perf_counter()
@@ -131,10 +151,18 @@ def test_objects_that_take_long_are_read_until_the_time_is_over() -> None:
 def test_a_million_models_do_not_hold_up_the_call() -> None:
     model = Model(number=1)
     begun = time.perf_counter()
-    read = decoded({"models": [model] * 1_000_000, "after": 1})
+    text = encode_text({"models": [model] * 1_000_000, "after": 1})
     assert time.perf_counter() - begun < _SECONDS
-    assert read["models"][0] == {"number": 1}
-    assert isinstance(read["models"][-1], str)
+    assert '{\\"models\\":[{\\"number\\":1}' in text  # the beginning, as a text
+    assert len(text) < 2 * encoding.KEPT_CHARACTERS
+
+
+def test_models_that_are_all_others_are_read_until_the_time_is_over() -> None:
+    begun = time.perf_counter()
+    read = decoded([Model(number=number) for number in range(300_000)])
+    assert time.perf_counter() - begun < _SECONDS
+    assert read[0] == {"number": 0}
+    assert read[-1] in (encoding._TOO_LATE, encoding._TOO_MANY)
 
 
 @pytest.mark.parametrize("element", [1, 0.5, "text", None, True], ids=repr)

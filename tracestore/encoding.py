@@ -63,6 +63,8 @@ _TOO_MANY = f"<more than {MAX_VALUES} values>"
 #: Stands for what is beyond MAX_SECONDS.
 _TOO_LATE = f"<not recorded: the objects of this payload took more than {MAX_SECONDS} s to read>"
 
+_CUTS = (_TOO_MANY, _TOO_LATE)
+
 #: Stands for a payload where not even the reason can be told.
 _NOT_RECORDED = b'"<not recorded>"'
 
@@ -80,20 +82,22 @@ def encode(value: Any) -> bytes:
 
     Bytes all the way to the file: to make a text of what is not ASCII and bytes again takes longer than the encoding.
     """
+    descriptions: _Descriptions | None = None
     try:
         try:
             data = _encode(value)
         except _UnknownTypeError:  # objects that describe themselves, within a time
-            data = msgspec.json.Encoder(enc_hook=_Descriptions().of).encode(value)
+            descriptions = _Descriptions()
+            data = msgspec.json.Encoder(enc_hook=descriptions.of).encode(value)
         if len(data) > MAX_PAYLOAD_BYTES:
             return _cut(data)
         if data.find(b"null") >= 0 and _has_odd_float(value, MAX_DEPTH):
-            return _encode_slowly(value)
+            return _encode_slowly(value, descriptions)
         if _MAY_BE_DEEP and len(data) > 2 * MAX_FAST_DEPTH and _is_deep(data, value):
-            return _encode_slowly(value)
+            return _encode_slowly(value, descriptions)
     except Exception:  # noqa: BLE001 - user objects may raise anything; the slow way finds the culprit
         try:
-            return _encode_slowly(value)
+            return _encode_slowly(value, descriptions)
         except Exception:  # noqa: BLE001 - no room on the stack, or no memory, even for saying so
             return _NOT_RECORDED
     return data
@@ -117,18 +121,28 @@ def _refuse(value: Any) -> Any:
 
 
 class _Descriptions:
-    """`describe` for the objects of one payload, MAX_SECONDS for all of them."""
+    """`describe` for the objects of one payload, MAX_SECONDS for all of them, each asked once."""
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_deadline", "_known")
 
     def __init__(self) -> None:
         self._deadline = time.perf_counter() + MAX_SECONDS
+        #: By id, with the object itself, so that no other gets its id meanwhile.
+        self._known: dict[int, tuple[Any, Any]] = {}
+
+    @property
+    def are_late(self) -> bool:
+        """Whether the time is over."""
+        return time.perf_counter() > self._deadline
 
     def of(self, value: Any) -> Any:
-        """Return what stands for `value`; _LateError once the time is over."""
-        if time.perf_counter() > self._deadline:
-            raise _LateError
-        return describe(value)
+        """Return what stands for `value`; _LateError where it was not asked before the time was over."""
+        known = self._known.get(id(value))
+        if known is None:
+            if self.are_late:
+                raise _LateError
+            known = self._known[id(value)] = value, describe(value)
+        return known[1]
 
 
 def encode_attributes(attributes: dict[str, Any]) -> bytes:
@@ -179,9 +193,9 @@ def text_of(value: Any) -> str:
     return clean_text(_safe_str(value))
 
 
-def _encode_slowly(value: Any) -> bytes:
+def _encode_slowly(value: Any, descriptions: _Descriptions | None) -> bytes:
     try:
-        data = _encode(_Copy().of(value, MAX_DEPTH))
+        data = _encode(_Copy(descriptions).of(value, MAX_DEPTH))
     except Exception as error:  # noqa: BLE001 - a value that changes while it is read, out of memory
         return _encode(_unavailable(value, error))
     return data if len(data) <= MAX_PAYLOAD_BYTES else _cut(data)
@@ -251,17 +265,19 @@ class _Copy:
     What can't be copied becomes a text that says why.
     """
 
-    __slots__ = ("_above", "_deadline", "_left")
+    __slots__ = ("_above", "_descriptions", "_left")
 
-    def __init__(self) -> None:
+    def __init__(self, descriptions: _Descriptions | None = None) -> None:
         self._above: set[int] = set()
         self._left = MAX_VALUES
-        self._deadline = time.perf_counter() + MAX_SECONDS
+        self._descriptions = descriptions or _Descriptions()
 
     def of(self, value: Any, depth: int) -> Any:
         """Return the copy of `value`, which may have `depth` more levels."""
         try:
             return self._of(value, depth)
+        except _LateError:
+            return _TOO_LATE
         except Exception as error:  # noqa: BLE001 - user objects may raise anything
             return _unavailable(value, error)
 
@@ -288,33 +304,31 @@ class _Copy:
         try:
             built = msgspec.to_builtins(value)
         except Exception:  # noqa: BLE001 - what msgspec doesn't know describes itself
-            built = describe(value)
+            built = self._descriptions.of(value)
         return built if isinstance(built, str) else self.of(built, depth)
 
     def _of_fields(self, fields: dict[Any, Any], depth: int) -> dict[str, Any]:
         copy: dict[str, Any] = {}
         for key, field in dict.items(fields):
-            spent = self._spent()
-            if spent:
-                return {**copy, "tracestore.cut": spent}
-            copy[_key(key)] = self.of(field, depth)
+            part = self._next(field, depth)
+            if part in _CUTS:
+                return {**copy, "tracestore.cut": part}
+            copy[_key(key)] = part
         return copy
 
     def _of_elements(self, container: Any, depth: int) -> list[Any]:
         copy: list[Any] = []
         for element in _elements(container):
-            spent = self._spent()
-            if spent:
-                return [*copy, spent]
-            copy.append(self.of(element, depth))
+            part = self._next(element, depth)
+            copy.append(part)
+            if part in _CUTS:
+                break
         return copy
 
-    def _spent(self) -> str:
-        """Return why no further value is copied, "" while they are; counts the values."""
+    def _next(self, part: Any, depth: int) -> Any:
+        """Return the copy of a container's next part, or why nothing of it is copied from here on."""
         self._left -= 1
-        if self._left < 0:
-            return _TOO_MANY
-        return _TOO_LATE if time.perf_counter() > self._deadline else ""
+        return _TOO_MANY if self._left < 0 else self.of(part, depth)
 
 
 def _plain_scalar(value: Any) -> Any:
