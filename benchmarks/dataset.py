@@ -16,7 +16,13 @@ from tracestore import ids
 from tracestore.encoding import encode_text
 from tracestore.entities import AssessmentSource, Feedback
 from tracestore.storage import assessment_rows, indexer, record_rows, schema
-from tracestore.storage.connection import open_for_writing, transaction
+from tracestore.storage.connection import (
+    WAL_BYTES,
+    checkpoint,
+    open_for_writing,
+    transaction,
+    wal_bytes,
+)
 
 DATA = pathlib.Path(__file__).parent / "data"
 
@@ -43,7 +49,8 @@ def trace_id(index: int, traces: int) -> str:
 
 def dataset(traces: int, folder: pathlib.Path = DATA, *, rebuild: bool = False) -> pathlib.Path:
     """Return the file with so many traces, built if it is not there. A million take minutes and 10 GB."""
-    path = folder / f"traces-{traces}-schema-{schema.VERSION}-seed-{SEED}.db"
+    form = f"schema-{schema.VERSION}-pages-{schema.PAGE_SIZE_BYTES}"
+    path = folder / f"traces-{traces}-{form}-seed-{SEED}.db"
     if rebuild or not path.exists():
         folder.mkdir(exist_ok=True)
         started = time.perf_counter()
@@ -64,6 +71,8 @@ def _build(path: pathlib.Path, traces: int) -> None:
     for first in range(0, traces, BATCH_TRACES):
         with transaction(connection):
             _write_batch(connection, range(first, min(first + BATCH_TRACES, traces)), traces)
+        if wal_bytes(str(path)) > WAL_BYTES:
+            checkpoint(connection)
     if traces <= INDEXED_TRACES:
         more = True
         while more:

@@ -17,6 +17,7 @@ from tests.upkeep_store import one, query
 from tracestore import Store
 from tracestore.errors import StoreError
 from tracestore.storage.record_rows import checksum_of, checksum_of_row
+from tracestore.storage.schema import PAGE_SIZE_BYTES
 from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding
 from tracestore.upkeep.spans_check import CHANGED
 
@@ -130,7 +131,7 @@ def test_a_damaged_text_index_is_found(path: pathlib.Path) -> None:
 def test_damaged_pages_are_findings_and_the_check_goes_on(path: pathlib.Path) -> None:
     page = query(path, "SELECT rootpage FROM sqlite_master WHERE name = 'spans'")[0][0]
     data = bytearray(path.read_bytes())
-    data[(page - 1) * 8192 : page * 8192] = bytes(8192)
+    data[(page - 1) * PAGE_SIZE_BYTES : page * PAGE_SIZE_BYTES] = bytes(PAGE_SIZE_BYTES)
     path.write_bytes(data)
     query(path, "INSERT INTO tags VALUES (7, 'a', 'b')")
 

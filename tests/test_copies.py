@@ -25,6 +25,7 @@ from tracestore.errors import (
     StoreError,
 )
 from tracestore.storage import trace_rows
+from tracestore.storage.schema import PAGE_SIZE_BYTES
 from tracestore.upkeep.copies import Merged
 
 TRACES = 50
@@ -155,7 +156,7 @@ def test_places_that_cannot_be_are_errors_of_ours(
 def test_a_damaged_store_has_no_backup(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     page = one(path, "SELECT rootpage FROM sqlite_master WHERE name = 'tags_value'")
     data = bytearray(path.read_bytes())
-    data[(page - 1) * 8192 : page * 8192] = b"\xff" * 8192
+    data[(page - 1) * PAGE_SIZE_BYTES : page * PAGE_SIZE_BYTES] = b"\xff" * PAGE_SIZE_BYTES
     path.write_bytes(data)
     with Store(path, read_only=True) as store, pytest.raises(DamagedFileError, match="repair"):
         store.backup(tmp_path / "copy.db")

@@ -115,12 +115,16 @@ def test_filter_and_keep_are_conditions_of_their_own(path: pathlib.Path, ids: li
 def test_a_size_is_reached_and_the_disk_has_the_rest_back(
     path: pathlib.Path, ids: list[str]
 ) -> None:
+    upkeep_store.make(
+        path, TRACES, first=TRACES
+    )  # the pages of empty tables and indexes are 0.7 MB
     before = path.stat().st_size
     with Store(path, index_text=False) as store:
         pruned = store.prune(max_bytes=before // 2)
         left = ids_in(store)
 
-    assert left == ids[-len(left) :]
+    assert TRACES > len(left) > 5
+    assert not set(left) & set(ids)
     assert 0.3 * before < path.stat().st_size <= before // 2
     assert pruned.size_bytes == path.stat().st_size
     assert pruned.freed_bytes > 0.4 * before
