@@ -165,7 +165,12 @@ def _token_at(source: str, start: int) -> Token:
         return _number(source, start)
     if symbol := _SYMBOL.match(source, start):
         return Token(Kind.SYMBOL, symbol.group(), start, symbol.end())
-    raise FilterSyntaxError("this character means nothing in a filter", source, start)
+    meant = _OTHER_LANGUAGES.get(source[start], "")
+    raise FilterSyntaxError(f"this character means nothing in a filter{meant}", source, start)
+
+
+#: What characters mean elsewhere, and how it is said here.
+_OTHER_LANGUAGES = {"&": ": write AND", "|": ": write OR", "!": ": write NOT", "~": ": write RLIKE"}
 
 
 def _name(source: str, start: int) -> Token:
