@@ -190,7 +190,7 @@ def clean_plain(text: str, extra: Extra = ()) -> str:
     """Return plain text with the secrets in it replaced.
 
     Example:
-        >>> clean_plain("Authorization: Bearer abcdefghijklmnop")
+        >>> clean_plain("Authorization: Bearer Abc123Def456Ghi789")
         'Authorization: Bearer [redacted]'
     """
     text = _SHAPES.sub(_replacement, text)

@@ -91,11 +91,7 @@ _INPUTS, _OUTPUTS = SPAN_FIELDS.index("inputs"), SPAN_FIELDS.index("outputs")
 
 def size_bytes(record: SpanRecord) -> int:
     """Return about how large a span's record is: the length of its payload columns. 0.3 µs."""
-    size = 0
-    for payload in record[PAYLOADS_FROM:]:
-        if payload is not None:
-            size += len(payload)
-    return size
+    return sum(map(len, filter(None, record[PAYLOADS_FROM:])))
 
 
 class TraceRecord(NamedTuple):
@@ -329,7 +325,7 @@ _RESOURCE_KEYS = tuple(sorted(RESOURCE_KEYS))
 
 
 def _resource_text(metadata: Mapping[str, str]) -> str:
-    return _encoded_resource(tuple(metadata.get(key) for key in _RESOURCE_KEYS))
+    return _encoded_resource(tuple(map(metadata.get, _RESOURCE_KEYS)))
 
 
 @functools.lru_cache(maxsize=64)  # nearly always the same one
@@ -353,8 +349,8 @@ def _trace_row(
         trace.status,
         trace.duration_ms,
         trace.client_request_id,
-        *(trace.usage.get(name) for name in Usage.__struct_fields__),
-        *(trace.cost.get(name) for name in Cost.__struct_fields__),
+        *map(trace.usage.get, Usage.__struct_fields__),
+        *map(trace.cost.get, Cost.__struct_fields__),
         trace.request_preview,
         trace.response_preview,
     )

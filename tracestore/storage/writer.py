@@ -417,6 +417,7 @@ class Writer:
     def close(self, timeout_s: float) -> bool:
         """Stop for good: from now on records are written on the thread that brings them."""
         # So that no record that comes just now starts a thread that would write beside this one.
+        timeout_s = min(max(0.0, timeout_s), threading.TIMEOUT_MAX)  # what a lock can be waited for
         deadline = time.monotonic() + timeout_s
         holds = self._starting.acquire(timeout=timeout_s)
         try:
@@ -594,13 +595,14 @@ class Writer:
         size_bytes = 0
         job: _Job | None = None
         self.in_flight = 1  # before anything leaves the queue: `flush` must never see neither
-        while self._queue and len(records) < BATCH_RECORDS and size_bytes < BATCH_BYTES:
-            item = self._queue.popleft()
-            if isinstance(item, _Job):
+        waiting, size_of = self._queue, self._sink.size_bytes
+        while waiting and len(records) < BATCH_RECORDS and size_bytes < BATCH_BYTES:
+            item = waiting.popleft()
+            if type(item) is _Job:
                 job = item
                 break
             records.append(item)
-            size_bytes += self._sink.size_bytes(item)
+            size_bytes += size_of(item)
         self.queued_bytes -= size_bytes
         if records:
             self.in_flight = len(records)
