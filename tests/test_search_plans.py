@@ -284,3 +284,13 @@ def test_what_is_never_absent_may_be_asked_for_beside_any_index(
         store.create_experiment("any")
         assert store.count_traces(filter_string) == len(store.search_traces(filter_string)) == 0
         assert store.metrics("count", filter_string).tuples() == [(0,)]
+
+
+def test_two_equalities_of_one_span_read_indexes_and_no_row(
+    connection: sqlite3.Connection,
+) -> None:
+    plan = search.explain(connection, Query("span.name = 'a' AND span.status = 'OK'"))
+    steps = re.findall(r"SEARCH (?:s0|s1) USING (.*)", plan)
+    assert len(steps) == 2
+    assert all(step.startswith("COVERING INDEX spans_") for step in steps)
+    assert "rowid=?" in steps[1]

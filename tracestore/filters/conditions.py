@@ -6,9 +6,12 @@ What is not known (a NULL) counts as false: AND and OR keep to that by themselve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tracestore.encoding import bindable
 from tracestore.filters import ast, fields, values
 from tracestore.filters.fields import Found, Type
+from tracestore.filters.indexes import COLUMN_INDEXES
 from tracestore.filters.leaves import leaf_test, span_column, sql_operator
 from tracestore.filters.sql import TRUE, Fragment, build, join
 from tracestore.filters.times import Moment
@@ -90,7 +93,36 @@ def _span_test(node: ast.SpanTest, moment: Moment) -> Fragment:
         inner = build("({} IS NOT TRUE)", inner)
     if node.quantifier != "any_span":
         return build("(NOT EXISTS (SELECT 1 FROM spans AS s0 WHERE {} AND s0.trace = t.id))", inner)
-    return build("EXISTS (SELECT 1 FROM spans AS s0 WHERE {} AND s0.trace = t.id)", inner)
+    test = build("EXISTS (SELECT 1 FROM spans AS s0 WHERE {} AND s0.trace = t.id)", inner)
+    operands = node.condition.operands if isinstance(node.condition, ast.And) else ()
+    comparisons = [operand for operand in operands if isinstance(operand, ast.Comparison)]
+    equal = {index: leaf for leaf in comparisons if (index := _index_of(leaf)) is not None}
+    if len(equal) < 2:
+        return test
+    in_indexes = _test_of_indexes(equal, moment)
+    return in_indexes if len(operands) == 2 else join("AND", [in_indexes, test])
+
+
+def _test_of_indexes(equal: Mapping[str, ast.Comparison], moment: Moment) -> Fragment:
+    """Return whether a span meets the first two of some equalities, by index: reads their entries and no row.
+
+    Where two common values never meet in one span, it spares reading a page of 16 KB for each.
+    """
+    (first, leaf), (second, other) = list(equal.items())[:2]
+    return build(
+        f"EXISTS (SELECT 1 FROM spans AS s0 INDEXED BY {first} CROSS JOIN spans AS s1 INDEXED BY {second}"
+        " WHERE {} AND s0.trace = t.id AND {} AND s1.trace = t.id AND s1.id = s0.id)",
+        leaf_test(leaf, moment, 0),
+        leaf_test(other, moment, 1),
+    )
+
+
+def _index_of(leaf: ast.Comparison) -> str | None:
+    """Return the index whose entries say whether a span meets an equality with a text, None for anything else."""
+    if leaf.operator != "=" or not isinstance(leaf.value, ast.Text):
+        return None
+    found = fields.find(leaf.field, in_span=True)
+    return COLUMN_INDEXES.get((found.field.source, found.column))
 
 
 def _related(node: ast.Related, moment: Moment, span: int) -> Fragment:
