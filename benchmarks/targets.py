@@ -49,16 +49,19 @@ _TRACE_GAP = (
     "Two promises that the target does not know of are kept on the recording thread: redaction looks through"
     " every text (`redaction` in `hot_spots`), and the recorder has all in a file before the call returns (`storage.spool`;"
     " the row shows it without). Encoding is the floor. Tried and kept: seven expressions that begin with one character,"
-    " tags looked through once, spool files written over. The OpenTelemetry SDK's figure here includes encoding by msgspec."
+    " tags looked through once, spool files written over, then mapped; payloads UTF-8 to the end. The OpenTelemetry SDK's figure here includes encoding by msgspec."
 )
 _WRITER_GAP = (
     "One interpreter records and writes: the recording thread's own time a trace is in the table of `ingest`, the floor has"
     " no capture, no redaction, no recorder and no checksum. In `hot_spots` most of a batch is SQLite's own insertion;"
-    " larger statements gained nothing."
+    " larger statements gained nothing. Alone, recording takes 100 µs a trace and writing 130; beside each other both take"
+    " 330 to 400 of processor time: one waits for the other's interpreter lock."
 )
 _SIZE_GAP = (
-    "The file keeps what was recorded as it was, with indexes; a text that is recorded again is stored again wherever it is"
-    " not shared by content (`one column / distinct` in `size` says what SQLite takes without any index)."
+    "The file keeps what was recorded as it was, as text that any SQLite tool reads. Of 9,110 bytes a trace 6,510 are the"
+    " spans, 770 the trace with its previews, 740 tags and metadata with their indexes, 650 the indexes of spans; a text"
+    " that is recorded again is stored again wherever it is not shared by content. Pages of 16 KB leave 7 % of the spans'"
+    " empty, those of 8 KB left 26 %."
 )
 
 TARGETS = (
