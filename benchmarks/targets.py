@@ -106,7 +106,8 @@ TARGETS = (
            limit_figure="agent_limit_bytes", beside=(("distinct", "agent_distinct_bytes"),), gap=_SIZE_GAP),
     Target("import over bare Python", "import_time", "import_over_bare_ms", 50, " ms",
            beside=(("sqlite3 and msgspec", "sqlite3_and_msgspec_over_bare_ms"),)),
-    Target("first trace in a new file, from process start", "import_time", "first_trace_ms", 120, " ms"),
+    Target("first trace in a new file, from process start", "import_time", "first_trace_ms", 120, " ms",
+           gap="Most of it is the import with the first span, see the table of `import_time`; 101 ms on a quieter machine on 2026-11-21."),
 )  # fmt: skip
 
 #: Figures that are shares, shown as percent.
