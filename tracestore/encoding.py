@@ -63,8 +63,6 @@ _TOO_MANY = f"<more than {MAX_VALUES} values>"
 #: Stands for what is beyond MAX_SECONDS.
 _TOO_LATE = f"<not recorded: the objects of this payload took more than {MAX_SECONDS} s to read>"
 
-_CUTS = (_TOO_MANY, _TOO_LATE)
-
 #: Stands for a payload where not even the reason can be told.
 _NOT_RECORDED = b'"<not recorded>"'
 
@@ -88,7 +86,7 @@ def encode(value: Any) -> bytes:
             data = _encode(value)
         except _UnknownTypeError:  # objects that describe themselves, within a time
             descriptions = _Descriptions()
-            data = msgspec.json.Encoder(enc_hook=descriptions.of).encode(value)
+            data = msgspec.json.Encoder(enc_hook=descriptions.first).encode(value)
         if len(data) > MAX_PAYLOAD_BYTES:
             return _cut(data)
         if data.find(b"null") >= 0 and _has_odd_float(value, MAX_DEPTH):
@@ -127,22 +125,24 @@ class _Descriptions:
 
     def __init__(self) -> None:
         self._deadline = time.perf_counter() + MAX_SECONDS
-        #: By id, with the object itself, so that no other gets its id meanwhile.
-        self._known: dict[int, tuple[Any, Any]] = {}
+        #: By id what an object said, each time, with the object itself, so that no other gets its id meanwhile.
+        self._known: dict[int, tuple[Any, list[Any]]] = {}
 
-    @property
-    def are_late(self) -> bool:
-        """Whether the time is over."""
-        return time.perf_counter() > self._deadline
+    def first(self, value: Any) -> Any:
+        """Return what stands for `value` and keep it for `of`; _LateError once the time is over."""
+        said = self._in_time(value)
+        self._known.setdefault(id(value), (value, []))[1].append(said)
+        return said
 
     def of(self, value: Any) -> Any:
-        """Return what stands for `value`; _LateError where it was not asked before the time was over."""
-        known = self._known.get(id(value))
-        if known is None:
-            if self.are_late:
-                raise _LateError
-            known = self._known[id(value)] = value, describe(value)
-        return known[1]
+        """Return what `first` did, as often as it was asked, then as `first` does."""
+        _, said = self._known.get(id(value), (None, None))
+        return said.pop() if said else self._in_time(value)
+
+    def _in_time(self, value: Any) -> Any:
+        if time.perf_counter() > self._deadline:
+            raise _LateError
+        return describe(value)
 
 
 def encode_attributes(attributes: dict[str, Any]) -> bytes:
@@ -311,7 +311,7 @@ class _Copy:
         copy: dict[str, Any] = {}
         for key, field in dict.items(fields):
             part = self._next(field, depth)
-            if part in _CUTS:
+            if _is_cut(part):
                 return {**copy, "tracestore.cut": part}
             copy[_key(key)] = part
         return copy
@@ -321,7 +321,7 @@ class _Copy:
         for element in _elements(container):
             part = self._next(element, depth)
             copy.append(part)
-            if part in _CUTS:
+            if _is_cut(part):
                 break
         return copy
 
@@ -329,6 +329,11 @@ class _Copy:
         """Return the copy of a container's next part, or why nothing of it is copied from here on."""
         self._left -= 1
         return _TOO_MANY if self._left < 0 else self.of(part, depth)
+
+
+def _is_cut(part: Any) -> bool:
+    """Whether it stands for the rest of a container: the very text, not one of the program's that reads like it."""
+    return part is _TOO_MANY or part is _TOO_LATE
 
 
 def _plain_scalar(value: Any) -> Any:
