@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("search",),
     ("frame", "assessments", "sessions", "experiments", "upkeep", "figures"),
     ("comparison",),
+    ("contents",),
     ("store",),
     ("runtime",),
     ("capture",),

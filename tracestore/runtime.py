@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tracestore import settings as settings_
+from tracestore.contents.names import experiment_key
 from tracestore.entities import Experiment
 from tracestore.entities.span import exception_message
 from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.redaction import policy
 from tracestore.settings import Settings
-from tracestore.store import Store, experiment_key
+from tracestore.store import Store
 
 log = logging.getLogger("tracestore")
 

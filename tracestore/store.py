@@ -1,27 +1,29 @@
 """A store: one file with all the verbs for it. `tracestore.open(path)` gives one.
 
-Puts together the file (storage), the language (filters, search) and the entities. Reads see everything that
-was recorded before in this process: they flush first, with a deadline.
+Each verb is a signature, what it promises, and a call of whoever does it: `contents` for what the file holds,
+figures and comparison, upkeep. What a store does itself is what they stand on: reads that see everything that was
+recorded before in this process (they flush first, with a deadline), writes on the writing thread, and its life.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
+import functools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracestore import assessments, frame, ids, settings
-from tracestore.arguments import checked, shown
-from tracestore.assessments import A
-from tracestore.encoding import clean_text, text_of
+from tracestore import settings
+from tracestore.arguments import checked
+from tracestore.assessments import A, overriding
+from tracestore.contents import assessments, experiments, recordings, traces
+from tracestore.contents.names import experiment_keys
 from tracestore.entities import (
     AssessmentError,
     AssessmentSource,
@@ -33,31 +35,11 @@ from tracestore.entities import (
     Trace,
     ViewType,
 )
-from tracestore.errors import (
-    AlreadyExistsError,
-    InvalidArgumentError,
-    NotFoundError,
-    ReadOnlyError,
-    StoreError,
-)
+from tracestore.errors import InvalidArgumentError, ReadOnlyError, StoreError
 from tracestore.progress import ProgressLine
-from tracestore.redaction import policy
-from tracestore.storage import (
-    assessment_rows,
-    experiment_rows,
-    indexer,
-    memory,
-    processes,
-    record_rows,
-    recovery,
-    schema,
-    statements,
-    trace_forms,
-    trace_rows,
-)
+from tracestore.storage import indexer, memory, processes, recovery, schema, trace_rows
 from tracestore.storage.connection import version_of
 from tracestore.storage.database import Database, IdleWork
-from tracestore.storage.schema import ID_BITS
 from tracestore.storage.writer import Flushed, Writer
 from tracestore.upkeep.file import File, Progress, silent
 from tracestore.upkeep.standing import StandingLimits
@@ -78,32 +60,6 @@ log = logging.getLogger("tracestore")
 
 #: How long a read waits for what was recorded just before it, in seconds.
 READ_FLUSH_S = 10.0
-
-
-class Recording(Protocol):
-    """A trace that is being recorded in this process, as far as a store cares."""
-
-    def set_tag(self, key: str, value: str) -> None:
-        """Set a tag of the running trace."""
-
-    def delete_tag(self, key: str) -> bool:
-        """Delete a tag of the running trace; False where it has none of that name."""
-
-    def announce_open(self) -> None:
-        """Have the trace and its open spans written as they stand."""
-
-    def open_records(self, age_s: float) -> list[Any]:
-        """Return records of what is open and not in the file yet."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its root has ended."""
-
-    def written(self, record: Any) -> None:
-        """Take note that a span's record is in the file."""
-
-    def keeps(self, span_id: str) -> bool:
-        """Whether the recorder will be given this span when the trace ends."""
 
 
 @checked
@@ -155,9 +111,10 @@ class Store:
         self.path = settings.path_of_file(path)
         self.read_only = read_only
         #: Traces of this process that have not ended, by id.
-        self.live: dict[str, Recording] = {}
+        self.live: dict[str, recordings.Recording] = {}
         #: Called, on the writing thread, when traces of this process have ended and are in the file.
         self.on_ended: list[Callable[[], object]] = []
+        self._file = File(self.path, self.reading, self._write, self.live)
         self._limits = StandingLimits(self.live)
         self._database = Database(
             self.path,
@@ -171,8 +128,8 @@ class Store:
         self._database.on_written = self._forget_written
         self.writer = Writer(self._database, queue_size, retry_timeout_s)
         self.writer.has_open = self.live.__len__  # type: ignore[assignment]  # as truthy as a bool
-        self.writer.open_records = self._open_records
-        self.writer.will_keep = self._will_keep
+        self.writer.open_records = functools.partial(recordings.open_records, self.live)
+        self.writer.will_keep = functools.partial(recordings.will_keep, self.live)
         self.writer.on_start = processes.close_with_process_pool
         self.writer.recorder = self._database.recorder
         self._looked_at = 0.0
@@ -183,22 +140,10 @@ class Store:
         processes.stores.add(self)
 
     def _forget_written(self, spans: Sequence[Any], ended: bool) -> None:
-        for span in spans:
-            trace = self.live.get(span[0])
-            if trace is not None:
-                trace.written(span)
+        recordings.tell_written(self.live, spans)
         if ended:  # the end of a trace may be written after the last of its spans
             for tell in list(self.on_ended):
                 tell()
-
-    def _will_keep(self, record: Any) -> bool:
-        trace = self.live.get(record[0])
-        return trace is not None and trace.keeps(record[1])
-
-    def _open_records(self, age_s: float) -> list[Any]:
-        return [
-            record for trace in list(self.live.values()) for record in trace.open_records(age_s)
-        ]
 
     # ------------------------------------------------------------------------ searching
 
@@ -234,19 +179,19 @@ class Store:
             InvalidArgumentError: The page token belongs to another search.
             StoreError: The file can't be read.
         """
-        with self.reading() as connection:
-            keys, token = _find(
-                connection,
-                filter_string,
-                experiment_ids=experiment_ids,
-                max_results=max_results,
-                order_by=order_by,
-                page_token=page_token,
-                run_id=run_id,
-                model_id=model_id,
-            )
-            traces = trace_rows.load_traces(connection, keys, include_spans=include_spans)
-            return PagedList(traces, token)
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
+
+        return searches.find_traces(
+            self._file,
+            filter_string,
+            experiment_ids=experiment_ids,
+            max_results=max_results,
+            order_by=order_by,
+            page_token=page_token,
+            include_spans=include_spans,
+            run_id=run_id,
+            model_id=model_id,
+        )
 
     def search_frame(
         self,
@@ -267,11 +212,9 @@ class Store:
         Raises:
             InvalidArgumentError: The package is not installed, or see `search_traces`.
         """
-        make_table = frame.prepare(extract_fields, return_type)
-        include_spans = search.pop("include_spans", True)
-        with self.reading() as connection:
-            keys, _ = _find(connection, filter_string, **search)
-            return make_table(trace_forms.load_forms(connection, keys, include_spans=include_spans))
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
+
+        return searches.make_frame(self._file, filter_string, extract_fields, return_type, **search)
 
     def search_sessions(
         self,
@@ -297,22 +240,17 @@ class Store:
             FilterSyntaxError: The filter can't be read.
             StoreError: The file can't be read.
         """
-        from tracestore import search, sessions  # noqa: PLC0415 - not needed by a program that only records
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
 
-        also = _also(run_id, model_id)
-        experiments = experiment_keys(experiment_ids)
-        chosen = search.Query(filter_string, None, experiments, also)
-        members = search.Query(None, None, experiments, also)
-        with self.reading() as connection:
-            found = sessions.newest_sessions(connection, chosen, max_results)
-            keys = sessions.keys_of_sessions(connection, found, members)
-            whole = trace_rows.load_traces(
-                connection, list(itertools.chain.from_iterable(keys)), include_spans=include_spans
-            )
-            traces: dict[str | None, list[Trace]] = {each: [] for each in found}
-            for trace in whole:
-                traces[trace.info.session_id].append(trace)
-        return PagedList(Session(some) for some in traces.values() if some)
+        return searches.find_sessions(
+            self._file,
+            filter_string,
+            experiment_ids=experiment_ids,
+            max_results=max_results,
+            include_spans=include_spans,
+            run_id=run_id,
+            model_id=model_id,
+        )
 
     def get_session(self, session_id: str, *, include_spans: bool = True) -> Session:
         """Return one session with its traces in order, of whatever experiment.
@@ -320,25 +258,17 @@ class Store:
         Raises:
             NotFoundError: No trace has that session id.
         """
-        from tracestore import search, sessions  # noqa: PLC0415 - not needed by a program that only records
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
 
-        with self.reading() as connection:
-            [keys] = sessions.keys_of_sessions(connection, [session_id], search.Query())
-            traces = trace_rows.load_traces(connection, keys, include_spans=include_spans)
-            session = Session(traces)
-        if not session.traces:
-            raise NotFoundError(f"session {session_id!r} is not in {self.path}")
-        return session
+        return searches.get_session(self._file, session_id, include_spans=include_spans)
 
     def count_traces(
         self, filter_string: str | None = None, *, experiment_ids: Sequence[str] | None = None
     ) -> int:
         """Return how many traces meet a filter, without fetching them. Errors as `search_traces`."""
-        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
 
-        with self.reading() as connection:
-            query = search.Query(filter_string, None, experiment_keys(experiment_ids))
-            return search.count(connection, query)
+        return searches.count(self._file, filter_string, experiment_ids)
 
     def report(
         self,
@@ -528,10 +458,9 @@ class Store:
         self, filter_string: str | None = None, order_by: Sequence[str] | str | None = None
     ) -> str:
         """Return how a search would run: SQL, bound values, SQLite's query plan, as one text."""
-        from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
+        from tracestore.contents import searches  # noqa: PLC0415 - not needed by a program that only records
 
-        with self.reading() as connection:
-            return search.explain(connection, search.Query(filter_string, order_by))
+        return searches.explain(self._file, filter_string, order_by)
 
     def get_trace(self, trace_id: str) -> Trace:
         """Return one trace, also one that is still running, with its spans as they stand.
@@ -539,13 +468,7 @@ class Store:
         Raises:
             NotFoundError: There is no such trace.
         """
-        self._announce(trace_id)
-        with self.reading() as connection:
-            key = record_rows.key_of(connection, trace_id)
-            traces = [] if key is None else list(trace_rows.load_traces(connection, [key]))
-        if not traces:
-            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
-        return traces[0]
+        return traces.get(self._file, self.live.get(trace_id), trace_id)
 
     def span_counts(self, trace_ids: Sequence[str]) -> dict[str, int]:
         """Return how many spans each of these traces has, without loading them; unknown ids are left out."""
@@ -610,14 +533,7 @@ class Store:
             NotFoundError: There is no such trace.
             InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
         """
-        key, text = _tag(key, value)
-        running = self.live.get(trace_id)
-        if running is not None:
-            running.set_tag(key, text)
-        elif not self._write(
-            lambda connection: trace_rows.set_tag(connection, trace_id, key, text)
-        ):
-            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
+        traces.set_tag(self._file, self.live.get(trace_id), trace_id, key, value)
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Delete one tag.
@@ -625,11 +541,7 @@ class Store:
         Raises:
             NotFoundError: There is no such trace, or it has no such tag.
         """
-        running = self.live.get(trace_id)
-        found = running is not None and running.delete_tag(key)
-        stored = self._write(lambda connection: trace_rows.delete_tag(connection, trace_id, key))
-        if not (found or stored):
-            raise NotFoundError(f"trace {trace_id!r} has no tag {key!r}")
+        traces.delete_tag(self._file, self.live.get(trace_id), trace_id, key)
 
     def set_metadata(self, trace_ids: Sequence[str], key: str, value: Any) -> None:
         """Set one metadata text of stored traces. For what is known of them only afterwards.
@@ -638,32 +550,11 @@ class Store:
             NotFoundError: There is no such trace; then none is changed.
             InvalidArgumentError: The key is no text, empty, or longer than 250 characters.
         """
-        key, text = _tag(key, value)
-
-        def set_all(connection: sqlite3.Connection) -> str | None:
-            keys = {each: record_rows.key_of(connection, each) for each in trace_ids}
-            missing = next((each for each, found in keys.items() if found is None), None)
-            if missing is None:
-                rows = [(found, key, text) for found in keys.values()]
-                statements.insert(connection, record_rows.METADATA, rows)
-            return missing
-
-        missing = self._write(set_all)
-        if missing is not None:
-            raise NotFoundError(f"trace {missing!r} is not in {self.path}")
+        traces.set_metadata(self._file, trace_ids, key, value)
 
     def delete_metadata(self, trace_ids: Sequence[str], key: str, value: Any) -> None:
         """Delete one metadata text of stored traces, where it is `value`."""
-
-        def delete_all(connection: sqlite3.Connection) -> None:
-            for trace_id in trace_ids:
-                connection.execute(
-                    "DELETE FROM metadata WHERE key = ? AND value = ?"
-                    " AND trace = (SELECT id FROM traces WHERE trace_id = ?)",
-                    (key, text_of(value), trace_id),
-                )
-
-        self._write(delete_all)
+        traces.delete_metadata(self._file, trace_ids, key, value)
 
     def delete_traces(
         self,
@@ -683,24 +574,7 @@ class Store:
         Raises:
             InvalidArgumentError: Not exactly one of `max_timestamp_millis` and `trace_ids` is given.
         """
-        if (max_timestamp_millis is None) == (not trace_ids):
-            raise InvalidArgumentError("pass either max_timestamp_millis or trace_ids (not empty)")
-        if max_traces is not None and (max_timestamp_millis is None or max_traces < 1):
-            raise InvalidArgumentError(
-                "max_traces goes with max_timestamp_millis and is at least 1"
-            )
-        experiment = experiment_key(experiment_id)
-
-        def delete(connection: sqlite3.Connection) -> int:
-            if max_timestamp_millis is not None:
-                keys = trace_rows.keys_up_to(
-                    connection, experiment, ((max_timestamp_millis + 1) << ID_BITS) - 1, max_traces
-                )
-            else:
-                keys = trace_rows.keys_among(connection, experiment, trace_ids or ())
-            return trace_rows.delete_traces(connection, keys)
-
-        return self._write(delete)
+        return traces.delete(self._file, experiment_id, max_timestamp_millis, max_traces, trace_ids)
 
     # ------------------------------------------------------------------------ assessments
 
@@ -775,21 +649,8 @@ class Store:
             NotFoundError: There is no such trace, or no such assessment to override.
             InvalidArgumentError: `assessment` is of another type, or its name is no text.
         """
-        if trace_id is None or trace_id == ids.NO_OP_TRACE_ID:
-            return assessments.checked(assessment)
-        stored = assessments.prepared(assessment, trace_id)
-        value = assessments.encoded_value(stored)
-        self._announce(trace_id)
-
-        def insert(connection: sqlite3.Connection) -> bool:
-            if stored.overrides is not None:
-                self._assessment(connection, trace_id, stored.overrides)
-            return assessment_rows.insert_assessment(connection, stored, value)
-
-        if not self._write(insert):
-            raise NotFoundError(f"trace {trace_id!r} is not in {self.path}")
-        assessment.trace_id, assessment.assessment_id = trace_id, stored.assessment_id
-        return stored
+        running = None if trace_id is None else self.live.get(trace_id)
+        return assessments.log(self._file, running, trace_id, assessment)
 
     def get_assessment(self, trace_id: str, assessment_id: str) -> Feedback | Expectation:
         """Return one assessment, also one that is overridden.
@@ -797,8 +658,7 @@ class Store:
         Raises:
             NotFoundError: There is no such trace, or no such assessment of it.
         """
-        with self.reading() as connection:
-            return self._assessment(connection, trace_id, assessment_id)
+        return assessments.get(self._file, trace_id, assessment_id)
 
     def update_assessment(self, trace_id: str, assessment_id: str, assessment: A) -> A:
         """Change an assessment in place; return it as it is stored now.
@@ -810,15 +670,7 @@ class Store:
             NotFoundError: There is no such trace, or no such assessment of it.
             InvalidArgumentError: The stored one is feedback and `assessment` an expectation, or the reverse.
         """
-        value = assessments.encoded_value(assessments.checked(assessment))
-
-        def update(connection: sqlite3.Connection) -> Any:
-            stored = self._assessment(connection, trace_id, assessment_id)
-            changed = assessments.changed(stored, assessment)
-            assessment_rows.update_assessment(connection, changed, value)
-            return changed
-
-        return self._write(update)  # type: ignore[no-any-return]  # of the type of `assessment`
+        return assessments.update(self._file, trace_id, assessment_id, assessment)
 
     def override_feedback(
         self,
@@ -839,35 +691,11 @@ class Store:
             InvalidArgumentError: It is an expectation; `update_assessment` changes one.
         """
         stored = self.get_assessment(trace_id, assessment_id)
-        return self.log_assessment(
-            trace_id, assessments.overriding(stored, value, rationale, source, metadata)
-        )
+        return self.log_assessment(trace_id, overriding(stored, value, rationale, source, metadata))
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """Delete an assessment; what only it overrode is valid again. Nothing happens where there is none."""
-        self._write(
-            lambda connection: assessment_rows.delete_assessment(
-                connection, trace_id, assessment_id
-            )
-        )
-
-    def _assessment(
-        self, connection: sqlite3.Connection, trace_id: str, assessment_id: str
-    ) -> Feedback | Expectation:
-        found = assessment_rows.find_assessment(connection, trace_id, assessment_id)
-        if found is None:
-            known = record_rows.key_of(connection, trace_id) is not None
-            missing = f"assessment {assessment_id!r} of trace {trace_id!r}"
-            raise NotFoundError(
-                f"{missing if known else f'trace {trace_id!r}'} is not in {self.path}"
-            )
-        return found
-
-    def _announce(self, trace_id: str) -> None:
-        """Have a trace that still runs written as it stands."""
-        running = self.live.get(trace_id)
-        if running is not None:
-            running.announce_open()
+        assessments.delete(self._file, trace_id, assessment_id)
 
     # ------------------------------------------------------------------------ experiments
 
@@ -880,21 +708,7 @@ class Store:
             AlreadyExistsError: There is one of that name, perhaps a deleted one.
             InvalidArgumentError: The name is no text, or blank.
         """
-        name = _experiment_name(name)
-
-        def create(connection: sqlite3.Connection) -> int | None:
-            if experiment_rows.find_experiments(connection, "name = ?", (name,)):
-                return None
-            return experiment_rows.insert_experiment(
-                connection, name, artifact_location, _now_ms(), _texts(tags)
-            )
-
-        key = self._write(create)
-        if key is None:
-            raise AlreadyExistsError(
-                f"experiment {name!r} exists already; get_experiment_by_name gets it"
-            )
-        return str(key)
+        return experiments.create(self._file, name, artifact_location, tags)
 
     def get_or_create_experiment(self, name: str) -> Experiment:
         """Return the experiment of that name, made if there is none.
@@ -902,37 +716,15 @@ class Store:
         Raises:
             InvalidArgumentError: The name is blank, or the experiment was deleted.
         """
-        name = _experiment_name(name)
-
-        def find(connection: sqlite3.Connection) -> Experiment:
-            found = experiment_rows.find_experiments(connection, "name = ?", (name,))
-            if not found:
-                experiment_rows.insert_experiment(connection, name, None, _now_ms(), {})
-                found = experiment_rows.find_experiments(connection, "name = ?", (name,))
-            return found[0]
-
-        experiment = self.get_experiment_by_name(name) or self._write(find)
-        if experiment.lifecycle_stage != "active":
-            raise InvalidArgumentError(
-                f"experiment {name!r} is deleted; restore it or take another name"
-            )
-        return experiment
+        return experiments.get_or_create(self._file, name)
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         """Return an experiment by id; NotFoundError where there is none."""
-        with self.reading() as connection:
-            found = experiment_rows.find_experiments(
-                connection, "id = ?", (experiment_key(experiment_id),)
-            )
-        if not found:
-            raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
-        return found[0]
+        return experiments.get(self._file, experiment_id)
 
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         """Return an experiment by its exact name, None where there is none."""
-        with self.reading() as connection:
-            found = experiment_rows.find_experiments(connection, "name = ?", (name,))
-        return found[0] if found else None
+        return experiments.find_by_name(self._file, name)
 
     def search_experiments(
         self,
@@ -956,15 +748,9 @@ class Store:
             FilterSyntaxError: The filter or the order can't be read.
             InvalidArgumentError: The token or `max_results` is none.
         """
-        from tracestore import experiments  # noqa: PLC0415 - not needed by a program that only records
-
-        condition = {
-            ViewType.ACTIVE_ONLY: "lifecycle_stage = 'active'",
-            ViewType.DELETED_ONLY: "lifecycle_stage = 'deleted'",
-        }.get(view_type, "1")
-        with self.reading() as connection:
-            found = experiment_rows.find_experiments(connection, condition, ())
-        return experiments.search(found, filter_string, order_by, max_results, page_token)
+        return experiments.search(
+            self._file, view_type, filter_string, order_by, max_results, page_token
+        )
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Give an active experiment another name.
@@ -974,21 +760,7 @@ class Store:
             AlreadyExistsError: Another one has that name.
             InvalidArgumentError: The name is blank, or the experiment is deleted.
         """
-        name = _experiment_name(new_name)
-
-        def rename(connection: sqlite3.Connection) -> bool:
-            experiment = self._active_experiment(connection, experiment_id)
-            taken = experiment_rows.find_experiments(
-                connection, "name = ? AND id != ?", (name, int(experiment.experiment_id))
-            )
-            if not taken:
-                experiment_rows.update_experiment(
-                    connection, int(experiment.experiment_id), _now_ms(), name=name
-                )
-            return not taken
-
-        if not self._write(rename):
-            raise AlreadyExistsError(f"experiment {name!r} exists already; take another name")
+        experiments.rename(self._file, experiment_id, new_name)
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Mark an experiment as deleted; its traces stay, and `restore_experiment` brings it back.
@@ -997,16 +769,7 @@ class Store:
             NotFoundError: There is no such experiment.
             InvalidArgumentError: It is deleted already, or it is the default one, "0".
         """
-        if experiment_key(experiment_id) == 0:
-            raise InvalidArgumentError("experiment '0', Default, can't be deleted")
-
-        def delete(connection: sqlite3.Connection) -> None:
-            experiment = self._active_experiment(connection, experiment_id)
-            experiment_rows.update_experiment(
-                connection, int(experiment.experiment_id), _now_ms(), lifecycle_stage="deleted"
-            )
-
-        self._write(delete)
+        experiments.delete(self._file, experiment_id)
 
     def restore_experiment(self, experiment_id: str) -> None:
         """Bring a deleted experiment back.
@@ -1014,20 +777,7 @@ class Store:
         Raises:
             NotFoundError: There is no such experiment, or it is not deleted.
         """
-
-        def restore(connection: sqlite3.Connection) -> bool:
-            key = experiment_key(experiment_id)
-            found = experiment_rows.find_experiments(
-                connection, "id = ? AND lifecycle_stage = 'deleted'", (key,)
-            )
-            if found:
-                experiment_rows.update_experiment(
-                    connection, key, _now_ms(), lifecycle_stage="active"
-                )
-            return bool(found)
-
-        if not self._write(restore):
-            raise NotFoundError(f"there is no deleted experiment {experiment_id!r} in {self.path}")
+        experiments.restore(self._file, experiment_id)
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
         """Set one tag of an experiment. A value that is no text becomes its `str()`.
@@ -1036,13 +786,7 @@ class Store:
             NotFoundError: There is no such experiment.
             InvalidArgumentError: The key is no text, empty or too long, or the experiment is deleted.
         """
-        key, text = _tag(key, value)
-
-        def set_tag(connection: sqlite3.Connection) -> None:
-            experiment = self._active_experiment(connection, experiment_id)
-            experiment_rows.set_tag(connection, int(experiment.experiment_id), key, text)
-
-        self._write(set_tag)
+        experiments.set_tag(self._file, experiment_id, key, value)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Delete one tag of an experiment.
@@ -1051,25 +795,7 @@ class Store:
             NotFoundError: There is no such experiment, or it has no such tag.
             InvalidArgumentError: The experiment is deleted.
         """
-
-        def delete_tag(connection: sqlite3.Connection) -> bool:
-            experiment = self._active_experiment(connection, experiment_id)
-            return experiment_rows.delete_tag(connection, int(experiment.experiment_id), key)
-
-        if not self._write(delete_tag):
-            raise NotFoundError(f"experiment {experiment_id!r} has no tag {key!r}")
-
-    def _active_experiment(self, connection: sqlite3.Connection, experiment_id: str) -> Experiment:
-        found = experiment_rows.find_experiments(
-            connection, "id = ?", (experiment_key(experiment_id),)
-        )
-        if not found:
-            raise NotFoundError(f"there is no experiment {experiment_id!r} in {self.path}")
-        if found[0].lifecycle_stage != "active":
-            raise InvalidArgumentError(
-                f"experiment {experiment_id!r} is deleted; restore_experiment brings it back"
-            )
-        return found[0]
+        experiments.delete_tag(self._file, experiment_id, key)
 
     # ------------------------------------------------------------------------ the file
 
@@ -1157,7 +883,7 @@ class Store:
         given = limits.read_limits(older_than, max_traces, max_bytes, keep, filter)
         if self.read_only and not dry_run:
             raise _read_only(self.path)
-        return prune.prune(self._file(), given, progress, dry_run=dry_run)
+        return prune.prune(self._file, given, progress, dry_run=dry_run)
 
     def set_retention(
         self,
@@ -1218,7 +944,7 @@ class Store:
         """
         from tracestore.upkeep import check  # noqa: PLC0415 - rarely needed
 
-        return check.check(self._file(), progress)
+        return check.check(self._file, progress)
 
     def backup(self, path: str | os.PathLike[str], *, progress: Progress = silent) -> Copied:
         """Copy the file, as it is at this moment, to a new file; the only safe way while it is in use.
@@ -1242,7 +968,7 @@ class Store:
         """
         from tracestore.upkeep import copies  # noqa: PLC0415 - rarely needed
 
-        return copies.backup(self._file(), path, progress)
+        return copies.backup(self._file, path, progress)
 
     def extract(
         self,
@@ -1270,7 +996,7 @@ class Store:
         """
         from tracestore.upkeep import copies  # noqa: PLC0415 - rarely needed
 
-        return copies.extract(self._file(), filter_string, path, progress)
+        return copies.extract(self._file, filter_string, path, progress)
 
     def merge(
         self,
@@ -1304,7 +1030,7 @@ class Store:
 
         if self.read_only:
             raise _read_only(self.path)
-        return copies.merge(self._file(), other, filter_string, progress)
+        return copies.merge(self._file, other, filter_string, progress)
 
     def vacuum(self, *, progress: Progress = silent) -> Vacuumed:
         """Make the file smaller: rows that belong to nothing, gaps of the text index, free pages.
@@ -1323,7 +1049,7 @@ class Store:
 
         if self.read_only:
             raise _read_only(self.path)
-        return vacuum.vacuum(self._file(), progress)
+        return vacuum.vacuum(self._file, progress)
 
     def redact(
         self,
@@ -1359,9 +1085,6 @@ class Store:
         self._database.must_empty_wal = True
         self._write(lambda connection: connection.execute("UPDATE text_progress SET id = id"))
         return done
-
-    def _file(self) -> File:
-        return File(self.path, self.reading, self._write, self.live)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued and what is open, within `timeout_s`, and close the file; True if all is written.
@@ -1435,88 +1158,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
     from tracestore.filters import functions  # noqa: PLC0415 - not needed by a program that only records
 
     functions.register(connection)
-
-
-@checked
-def _find(
-    connection: sqlite3.Connection,
-    filter_string: str | None = None,
-    *,
-    experiment_ids: Sequence[str] | None = None,
-    max_results: int | None = 100,
-    order_by: Sequence[str] | str | None = None,
-    page_token: str | None = None,
-    run_id: str | None = None,
-    model_id: str | None = None,
-) -> tuple[Sequence[int], str | None]:
-    """Return the keys of the traces found and the next page's token."""
-    from tracestore import search  # noqa: PLC0415 - not needed by a program that only records
-
-    query = search.Query(
-        filter_string, order_by, experiment_keys(experiment_ids), _also(run_id, model_id)
-    )
-    return search.search_ids(connection, query, max_results, page_token)
-
-
-def _also(run_id: str | None, model_id: str | None) -> tuple[Any, ...]:
-    from tracestore import filters  # noqa: PLC0415 - not needed by a program that only records
-
-    given = {"mlflow.sourceRun": run_id, "mlflow.modelId": model_id}
-    return tuple(
-        filters.equals("metadata", key, value) for key, value in given.items() if value is not None
-    )
-
-
-def experiment_keys(ids: Sequence[str] | None) -> tuple[int, ...] | None:
-    """Return experiments' numbers, None for None; InvalidArgumentError for what is no list of their ids."""
-    if isinstance(ids, str):
-        raise InvalidArgumentError(
-            f"experiment_ids is the text {shown(ids)}; pass a list of ids, and a filter as filter_string=…"
-        )
-    if ids is not None and not isinstance(ids, Iterable):
-        raise InvalidArgumentError(f"experiment_ids is {shown(ids)}; it must be a list of ids")
-    return None if ids is None else tuple(experiment_key(experiment_id) for experiment_id in ids)
-
-
-def experiment_key(experiment_id: str) -> int:
-    """Return an experiment's number; InvalidArgumentError for anything but a decimal number."""
-    try:
-        key = int(experiment_id)
-    except (TypeError, ValueError, OverflowError):
-        key = -1
-    if not 0 <= key < 2**63:
-        raise InvalidArgumentError(
-            f"experiment id is {shown(experiment_id)}; it must be a decimal number"
-        )
-    return key
-
-
-def _experiment_name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise InvalidArgumentError(f"experiment name is {shown(name)}; it must be text, not blank")
-    return clean_text(name)
-
-
-def _tag_key(key: object) -> str:
-    if not isinstance(key, str) or not 1 <= len(key) <= 250:
-        raise InvalidArgumentError(
-            f"tag key is {shown(key)}; it must be text of 1 to 250 characters"
-        )
-    return clean_text(key)
-
-
-def _tag(key: object, value: Any) -> tuple[str, str]:
-    """Return a tag as it is kept: of a secret only that there was one."""
-    name = _tag_key(key)
-    return name, policy.clean_texts({name: text_of(value)})[name]
-
-
-def _texts(values: dict[str, Any] | None) -> dict[str, str]:
-    return {text_of(key): text_of(value) for key, value in (values or {}).items()}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @checked

@@ -11,11 +11,12 @@ from typing import Any
 
 from tracestore import explorer
 from tracestore.arguments import checked, shown
+from tracestore.contents.names import experiment_keys
 from tracestore.difference import TraceDiff, diff_traces
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
-from tracestore.store import Store, experiment_keys
+from tracestore.store import Store
 
 
 def diff(a: Trace | str, b: Trace | str) -> TraceDiff:
