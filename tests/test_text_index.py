@@ -67,6 +67,47 @@ def test_a_rare_phrase_is_found_through_the_index(store: Store) -> None:
     assert found(store, "text LIKE '%wn%fo%'") == [wanted]
 
 
+def test_json_texts_of_spans_are_found_through_the_index(store: Store) -> None:
+    said = 'the "quick" brown\nfox, and Größe'
+    with tracestore.start_span("root") as span:
+        span.set_inputs({"question": said, 1: "hidden by the next", "1": "one"})
+        span.set_outputs(["lazy dog", {"depth": None, "ratio": 1e-7}])
+        span.set_attribute("note", "an attribute of some length " * 20)
+        span.set_attribute("nested", {"path": "over/there"})
+    for number in range(50):
+        record(f"nothing {number}")
+    conditions = (
+        "request LIKE '%brown%'",
+        r"request LIKE '%\\nfox, and%'",
+        r"request ILIKE '%\\NFOX, AND GRÖSSE%'",
+        'request LIKE \'{"question":"the%fox%\'',
+        "request LIKE '%hidden by%'",
+        "response LIKE '%lazy d_g%'",
+        "span.outputs ILIKE '%LAZY%depth%'",
+        "span.attributes.note LIKE '%of some length%'",
+        "span.attributes.nested LIKE '%over/there%'",
+        "span.attributes.mlflow.spanInputs.question LIKE '%quick%brown%'",
+        "span.attributes.mlflow.spanInputs.question = '" + said + "'",
+        "span.name = 'root' AND span.attributes.note ILIKE '%ATTRIBUTE OF%'",
+    )
+    before = {condition: found(store, condition) for condition in conditions}
+    assert set(map(tuple, before.values())) == {(span.trace_id,)}, before
+
+    store.index_text()
+
+    for condition in conditions:
+        assert found(store, condition) == [span.trace_id], condition
+        assert uses_index(store, condition), condition
+    (request,) = {trace.data.request for trace in store.search_traces("request LIKE '%brown%'")}
+    equality = "request = '" + str(request).replace("'", "''") + "'"
+    assert found(store, equality) == [span.trace_id]
+    assert uses_index(store, equality)
+    assert not uses_index(store, "response LIKE '%null%'")
+    assert found(store, "response LIKE '%null%'") == [span.trace_id]
+    assert found(store, "request NOT LIKE '%brown%'")
+    assert not uses_index(store, "request NOT LIKE '%brown%'")
+
+
 def test_what_is_newer_than_the_index_is_found_too(store: Store) -> None:
     old = record("needle in the index")
     for _ in range(10):

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from tracestore.encoding import clean_text
+
+_encode = msgspec.json.Encoder().encode
 
 
 def readable(
@@ -21,8 +24,8 @@ def readable(
     """Return a span's text as a person reads it: names, keys and values, each on lines of its own."""
     pieces = [name]
     for document in (inputs, outputs, attributes):
-        pieces.extend(_pieces(decoded(document)))
-    happened = decoded(events)
+        pieces.extend(_pieces(_decoded_whole(document)))
+    happened = _decoded_whole(events)
     for event in happened if isinstance(happened, list) else []:
         if isinstance(event, dict):  # without its time: digits that nobody looks for
             pieces.extend(_pieces([event.get("name"), event.get("attributes")]))
@@ -41,6 +44,24 @@ def decoded(document: str | None) -> Any:
         return json.loads(document)  # takes NaN and Infinity, as MLflow writes them
     except (ValueError, RecursionError):
         return document
+
+
+def _decoded_whole(document: str | None) -> Any:
+    """Return the value of JSON text; of an object that has a key twice a list of its keys and values."""
+    value = decoded(document)
+    if document is None or value is document:
+        return value
+    try:
+        if _encode(value).decode() == document:  # a tenth of the time of what tells it by itself
+            return value
+        return json.loads(document, object_pairs_hook=_object)
+    except (ValueError, RecursionError):  # surrogates that only an escape can hold, depth
+        return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else list(chain.from_iterable(pairs))
 
 
 def _pieces(value: Any) -> Iterator[str]:

@@ -60,6 +60,9 @@ EXPLAINED = 3
 #: The most items of an order.
 MAX_ORDER_ITEMS = 16
 
+#: Entries of an index whose traces a probe keeps, so that they are read once.
+FOUND_ROWS = 1_000
+
 #: Values of an index that are searched one by one before all others at once.
 VALUES_ONE_BY_ONE = 16
 
@@ -534,14 +537,27 @@ class _Prober:
         rows, last = self._search.execute(probe)[0]
         if rows < most:
             return indexes.Measure(rows, is_complete=True)
-        oldest, newest = self._extent()
-        seen = newest - last if descending else last - oldest
-        return indexes.Measure(rows * (newest - oldest + 1) / max(1, seen), is_complete=False)
+        return indexes.Measure(self._projected(rows, last), is_complete=False)
 
     def _range(self, scan: indexes.Scan) -> indexes.Measure:
-        limit = SORTED_ROWS * indexes.INDEXES[scan.index].patience
-        rows, _ = self._search.execute(streams.probe_range(scan, self._low, self._high, limit))[0]
+        index = indexes.INDEXES[scan.index]
+        limit = SORTED_ROWS * index.patience
+        descending = self._search.descending
+        some = streams.entries(scan, self._low, self._high, FOUND_ROWS, descending=descending)
+        traces = [row[0] for row in self._search.execute(some)]
+        if len(traces) < FOUND_ROWS:
+            found = tuple(sorted(set(traces)))
+            return indexes.Measure(len(traces), is_complete=True, found=found)
+        if index.written and self._projected(FOUND_ROWS, traces[-1]) >= limit:
+            return indexes.Measure(limit, is_complete=False)
+        rows = self._search.execute(streams.probe_range(scan, self._low, self._high, limit))[0][0]
         return indexes.Measure(rows, is_complete=rows < limit)
+
+    def _projected(self, rows: int, last: int) -> float:
+        """Return how many entries there are if they go on as from the first to this last of `rows`."""
+        oldest, newest = self._extent()
+        seen = newest - last if self._search.descending else last - oldest
+        return rows * (newest - oldest + 1) / max(1, seen)
 
     def _extent(self) -> tuple[int, int]:
         """Return the lowest and highest id that there are between the search's limits."""

@@ -78,6 +78,7 @@ _FOLD_TO_ASCII = (
     b"\xef\xac",
 )
 _folds_to_ascii = re.compile(b"|".join(_FOLD_TO_ASCII)).search
+_ASCII = bytes(range(128))
 
 
 def may_hold(wanted: str, *documents: bytes | None) -> int:
@@ -88,9 +89,13 @@ def may_hold(wanted: str, *documents: bytes | None) -> int:
         *documents: UTF-8.
     """
     document = b"\n".join(filter(None, documents))
-    if wanted.encode() in document.lower() or b"\\u" in document:
+    if wanted.encode() in document.lower():
         return 1
-    return int(not document.isascii() and _folds_to_ascii(document) is not None)
+    if b"\\" in document and b"\\u" in document:  # one byte is found in a tenth of the time of two
+        return 1
+    return int(
+        not document.isascii() and _folds_to_ascii(document.translate(None, _ASCII)) is not None
+    )
 
 
 def number(text: str | None) -> int | float | None:

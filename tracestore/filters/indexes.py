@@ -35,6 +35,7 @@ class Index:
         is_unique: Whether equal `columns[0]` hands out a trace at most once.
         has_nulls: Whether its last column may be NULL; what can't be is never asked for, see `leaves`.
         patience: How many times as many entries as of others are sorted rather than all traces looked at.
+        written: The column that says the order of writing, which is nearly that of time; of an index that has it.
     """
 
     table: str
@@ -45,6 +46,7 @@ class Index:
     is_unique: bool = False
     patience: int = 1
     has_nulls: bool = False
+    written: str = ""
 
 
 INDEXES = {
@@ -68,10 +70,10 @@ INDEXES = {
     "span_text": Index(
         "span_text AS f CROSS JOIN spans AS s NOT INDEXED ON s.id"
         f" BETWEEN f.rowid * {SPANS_PER_BLOCK} AND f.rowid * {SPANS_PER_BLOCK} + {SPANS_PER_BLOCK - 1}",
-        ("f.span_text", "f.rowid"), "s.trace", is_primary=True, patience=10,
+        ("f.span_text", "f.rowid"), "s.trace", is_primary=True, patience=10, written="f.rowid",
     ),
     "traces_time": Index("traces NOT INDEXED", ("id",), "id", is_primary=True, is_unique=True),
-    "spans_written": Index("spans NOT INDEXED", ("id",), is_primary=True, patience=5),
+    "spans_written": Index("spans NOT INDEXED", ("id",), is_primary=True, patience=5, written="id"),
 }  # fmt: skip
 
 #: Index by source and column, where equality on the column is all it takes.
@@ -116,12 +118,14 @@ class Scan:
         equal: Values of its leading columns.
         bounds: Limits of the column that follows.
         is_exact: Whether it hands out exactly the traces that meet the condition.
+        found: The traces themselves, where a probe has read them all; then nobody reads the index again.
     """
 
     index: str
     equal: tuple[object, ...] = ()
     bounds: tuple[Bound, ...] = ()
     is_exact: bool = False
+    found: tuple[int, ...] | None = None
 
     @property
     def is_ordered(self) -> bool:
@@ -174,10 +178,12 @@ class Measure:
     Attributes:
         rows: Entries of the index.
         is_complete: Whether all were counted; else `rows` is a projection.
+        found: The traces, ascending, where they were few and had to be sorted anyway.
     """
 
     rows: float
     is_complete: bool
+    found: tuple[int, ...] | None = None
 
 
 class Probe(Protocol):

@@ -13,7 +13,9 @@ from __future__ import annotations
 import re
 import time
 import warnings
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
 #: SQLite refuses longer GLOB patterns (SQLITE_MAX_LIKE_PATTERN_LENGTH).
@@ -29,6 +31,15 @@ MAX_TRIGRAMS = 32
 _LOCKED_S = 0.01
 
 _LIKE_TOKEN = re.compile(r"\\(.)|([%_])|([^\\%_]+|\\)", re.DOTALL)
+#: A quote or a backslash in JSON text, or what is between two of them.
+_JSON_RUN = re.compile(r'(["\\])|([^"\\]+)')
+#: What a run without its beginning may be the end of: a letter's escape, or that of a code unit.
+_ESCAPE_END = re.compile(r"u(?:[0-9a-f]{4}|[0-9a-f]{0,3}$)|[0-9a-f]{1,4}|[nrt/]")
+_NO_TEXT = re.compile(r"[\s\[\]{}:,0-9+.a-z-]+", re.ASCII)
+_LETTERS = re.compile(r"[a-z]+")
+#: What JSON text holds outside of quotes, folded; `e` is of numbers.
+_JSON_NAMES = ("true", "false", "null", "nan", "infinity", "e")
+
 _GLOB_WILDCARDS = re.compile(r"[*?\[]")
 _BRACE = re.compile(r"\\N\{[^}]*\}|\\.|\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]*)\}|\{", re.DOTALL)
 
@@ -87,20 +98,60 @@ def infix_of(pattern: str) -> str | None:
     return "".join(escaped or plain for escaped, _, plain in middle)
 
 
-def trigrams_of(pattern: str) -> tuple[str, ...]:
-    """Return runs of three characters that every text has, folded, that a LIKE or ILIKE pattern matches.
-
-    At most MAX_TRIGRAMS of them: more would leave hardly fewer texts. Without NUL, which no text has.
-    """
-    found: dict[str, None] = {}
-    run = ""
-    for escaped, wildcard, plain in [*_LIKE_TOKEN.findall(pattern), ("", "%", "")]:
+def literals_of(pattern: str) -> tuple[str, ...]:
+    """Return the texts between the wildcards of a LIKE or ILIKE pattern, folded."""
+    found = [""]
+    for escaped, wildcard, plain in _LIKE_TOKEN.findall(pattern):
         if wildcard:
-            found.update(dict.fromkeys(run[at : at + 3] for at in range(len(run) - 2)))
-            run = ""
+            found.append("")
         else:
-            run += (escaped or plain).casefold()
-    return tuple(trigram for trigram in found if "\0" not in trigram)[:MAX_TRIGRAMS]
+            found[-1] += (escaped or plain).casefold()
+    return tuple(filter(None, found))
+
+
+def trigrams_of(literals: Iterable[str]) -> tuple[str, ...]:
+    """Return the runs of three characters of texts: at most MAX_TRIGRAMS, more would leave hardly fewer texts."""
+    return _first(_trigrams(literals))
+
+
+def json_trigrams_of(literals: Iterable[str]) -> tuple[str, ...]:
+    r"""Return runs of three characters that keys and texts of JSON hold, folded, if the JSON text holds the literals.
+
+    Not those which may stand outside of keys and texts, and not what may be the end of an escape that began
+    before the literal: of `%nabc%`, which the JSON text `"\nabc"` holds, only `abc` is sure.
+    """
+    runs = [run for text in literals for run in _sure_runs(text)]
+    return _first(each for each in _trigrams(runs) if not _is_outside_texts(each))
+
+
+def _trigrams(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the runs of three characters; none with a NUL, which no text of the store has."""
+    for text in texts:
+        for at in range(len(text) - 2):
+            if "\0" not in text[at : at + 3]:
+                yield text[at : at + 3]
+
+
+def _first(trigrams: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(dict.fromkeys(trigrams), MAX_TRIGRAMS))
+
+
+def _sure_runs(text: str) -> Iterator[str]:
+    """Yield the parts of a folded piece of JSON text that are in a key or a text as they are here."""
+    before = ""
+    for delimiter, run in _JSON_RUN.findall(text):
+        before = delimiter or before
+        if run:
+            # What follows a quote begins no escape's end, whether that quote is one itself or not.
+            tail = None if before == '"' else _ESCAPE_END.match(run)
+            yield run[tail.end() :] if tail else run
+
+
+def _is_outside_texts(trigram: str) -> bool:
+    """Return whether it may be of JSON's punctuation, numbers and names."""
+    if _NO_TEXT.fullmatch(trigram) is None:
+        return False
+    return all(any(run in name for name in _JSON_NAMES) for run in _LETTERS.findall(trigram))
 
 
 def check_regex(pattern: str) -> None:

@@ -204,7 +204,7 @@ def _measured(
         return None
     measure = probe.measure(scan)
     if scan.is_ordered or measure.is_complete:
-        return Choice(scan, measure)
+        return Choice(replace(scan, found=measure.found), measure)
     # Too many to sort while only the first are wanted; if all are, still better than to look at every trace.
     return None if in_id_order else Choice(scan, Measure(sys.float_info.max, is_complete=False))
 

@@ -27,6 +27,9 @@ from tracestore.storage.schema import SCALAR_LENGTH, UNINDEXED_ATTRIBUTES
 #: What JSON begins with that is no string: numbers, NaN, Infinity, true, false, null, lists and objects.
 _BEGINS_JSON = frozenset("-0123456789NItfn[{") | {""}
 
+#: Columns of spans whose keys and texts are in the text index.
+_INDEXED_JSON = frozenset({"inputs", "outputs", "attributes"})
+
 
 def scans_of(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
     """Return the index ranges that together hold every trace that meets `leaf`; none where no index helps."""
@@ -49,9 +52,7 @@ def scans_of(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
     if source is Source.PROMPT and key is not None:
         return tuple(Scan(index, (key,)) for index in KEYED_INDEXES.values())
     if source is Source.SPAN:
-        return (
-            _content_scans(leaf, probe) if column == "content" else _span_scans(leaf, column, key)
-        )
+        return _span_scans(leaf, column, key) or _content_scans(leaf, column, probe)
     return ()
 
 
@@ -223,16 +224,31 @@ def _span_scans(leaf: ast.Leaf, column: str, key: str | None) -> tuple[Scan, ...
     return _scalar_scans("span_attributes", key, leaf, _attribute_scalars)
 
 
-def _content_scans(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
-    """Return the text index for a pattern with three characters in a row, and all that is newer than it."""
-    if not isinstance(leaf, ast.Match) or leaf.negated or leaf.operator == "RLIKE":
-        return ()
-    trigrams = patterns.trigrams_of(leaf.pattern.value)
+def _content_scans(leaf: ast.Leaf, column: str, probe: Probe) -> tuple[Scan, ...]:
+    """Return the text index for what three characters in a row are known of, and all that is newer than it."""
+    trigrams = _trigrams(leaf, column)
     indexed_to = probe.indexed_to() if trigrams else 0
     if not indexed_to:
         return ()
     wanted = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
     return Scan("span_text", (wanted,)), Scan("spans_written", (), ((">=", indexed_to),))
+
+
+def _trigrams(leaf: ast.Leaf, column: str) -> tuple[str, ...]:
+    """Return runs of three characters that the text index has of every span that meets a condition on a column."""
+    if isinstance(leaf, ast.Match) and not leaf.negated and leaf.operator != "RLIKE":
+        literals = patterns.literals_of(leaf.pattern.value)
+    elif (
+        isinstance(leaf, ast.Comparison)
+        and leaf.operator == "="
+        and isinstance(leaf.value, ast.Text)
+    ):
+        literals = (leaf.value.value.casefold(),)
+    else:
+        return ()
+    if column == "content":
+        return patterns.trigrams_of(literals)
+    return patterns.json_trigrams_of(literals) if column in _INDEXED_JSON else ()
 
 
 def _assessment_scans(leaf: ast.Leaf, name: str) -> tuple[Scan, ...]:

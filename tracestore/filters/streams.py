@@ -5,6 +5,7 @@ The text is made of names from `indexes`; every value is bound.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -52,9 +53,15 @@ def probe_ordered(scan: Scan, low: int, high: int, limit: int, *, descending: bo
 
 def probe_range(scan: Scan, low: int, high: int, limit: int) -> Fragment:
     """Return the SELECT of the number of entries of a scan in any order, at most `limit`."""
-    return build(
-        "SELECT count(*), NULL FROM ({} LIMIT ?)", _scan(scan, low, high, distinct=False), limit
-    )
+    return build("SELECT count(*) FROM ({} LIMIT ?)", _scan(scan, low, high, distinct=False), limit)
+
+
+def entries(scan: Scan, low: int, high: int, limit: int, *, descending: bool) -> Fragment:
+    """Return the SELECT of the trace of each entry, at most `limit`, in the order of writing where the index has it."""
+    selected = _scan(scan, low, high, distinct=False)
+    written = INDEXES[scan.index].written
+    order = f" ORDER BY {written} {'DESC' if descending else 'ASC'}" if written else ""
+    return build(f"{{}}{order} LIMIT ?", selected, limit)
 
 
 def values_of(scan: Scan, limit: int, test: Fragment) -> Fragment:
@@ -107,6 +114,11 @@ def outside_experiments(wanted: Sequence[int]) -> Fragment | None:
 def _scan(
     scan: Scan, low: int, high: int, *, distinct: bool = True, of_all_time: bool = False
 ) -> Fragment:
+    if scan.found is not None:
+        found = json.dumps(scan.found)
+        return build(
+            "SELECT value AS trace FROM json_each(?) WHERE value BETWEEN ? AND ?", found, low, high
+        )
     index = INDEXES[scan.index]
     repeats = distinct and not index.is_unique
     hint = "" if index.is_primary else f" INDEXED BY {scan.index}"
