@@ -23,6 +23,7 @@ from tracestore.filters import ast, functions, patterns, sql
 from tracestore.filters.meaning import normalise
 from tracestore.filters.parser import MAX_CONDITIONS, MAX_NESTING, parse
 from tracestore.search import Query, search_ids
+from tracestore.search.order import MAX_ORDER_ITEMS
 
 #: A literal that would be seen anywhere.
 MARK = "zqx"
@@ -107,7 +108,7 @@ def test_template_and_parts_must_agree() -> None:
 def test_regex_that_explodes_is_stopped(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "REGEX_TIME_S", 0.3)
+    monkeypatch.setattr("tracestore.search.reading.REGEX_TIME_S", 0.3)
     began = time.monotonic()
 
     with pytest.raises(QueryTimeoutError, match="regular expressions"):
@@ -235,7 +236,7 @@ def test_deepest_conditions_run(
     """SQLite's parser holds 100 unfinished things: the deepest filter that we accept must fit."""
     source = deepest(shape[0], leaf, shape[1])
 
-    for order in (None, [f"tags.k{number}" for number in range(search.MAX_ORDER_ITEMS)]):
+    for order in (None, [f"tags.k{number}" for number in range(MAX_ORDER_ITEMS)]):
         _, token = search_ids(connection, Query(source, order), 1)
         search_ids(connection, Query(source, order), 1, token)
     assert search.count(connection, Query(source, also=(filters.equals("tags", "k", "v"),))) in {

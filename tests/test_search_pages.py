@@ -140,11 +140,11 @@ def connection() -> Iterator[sqlite3.Connection]:
 def probes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Search as in a small file, as in one where everything is common, and as in one where all values differ."""
     ordered, sorted_rows, values, one_by_one = request.param
-    monkeypatch.setattr(search, "PROBE_ROWS", ordered)
-    monkeypatch.setattr(search, "LEAST_PROBE_ROWS", 1)
-    monkeypatch.setattr(search, "SORTED_ROWS", sorted_rows)
+    monkeypatch.setattr("tracestore.search.probes.PROBE_ROWS", ordered)
+    monkeypatch.setattr("tracestore.search.probes.LEAST_PROBE_ROWS", 1)
+    monkeypatch.setattr("tracestore.search.probes.SORTED_ROWS", sorted_rows)
     monkeypatch.setattr(indexes, "MAX_VALUES", values)
-    monkeypatch.setattr(search, "VALUES_ONE_BY_ONE", one_by_one)
+    monkeypatch.setattr("tracestore.search.walks.VALUES_ONE_BY_ONE", one_by_one)
 
 
 def pages(connection: sqlite3.Connection, query: Query, size: int) -> list[list[int]]:
