@@ -203,6 +203,16 @@ def test_limits_of_one_value_are_one_range(connection: sqlite3.Connection) -> No
     assert "drives   tags.k > 'b' AND tags.k <= 'rare'  (1 in tags_value)" in explained
 
 
+def test_a_range_that_drives_for_an_and_within_an_or_is_not_all_that_the_and_says(
+    connection: sqlite3.Connection,
+) -> None:
+    limits = "tags.k > 'r' AND tags.k < 's'"
+    (rare,) = search.search_ids(connection, Query(limits), 10)[0]
+    for other, found in (("tags.env = 'prod'", [rare]), ("name = 'common'", [])):
+        source = f"({limits} AND {other}) OR name = 'nowhere'"
+        assert search.search_ids(connection, Query(source), 10)[0] == found, source
+
+
 def test_rare_condition_is_sorted_not_walked(connection: sqlite3.Connection) -> None:
     query = Query("metadata.k = 'rare'", "duration DESC")
 

@@ -112,12 +112,17 @@ def choose(node: ast.Node, probe: Probe, *, in_id_order: bool) -> Choice | None:
 
 def _choose_one(node: ast.And, probe: Probe, *, in_id_order: bool) -> Choice | None:
     """Return the cheapest stream of one of the operands, or of ranges that several mean together."""
-    choices = [choose(operand, probe, in_id_order=in_id_order) for operand in node.operands]
-    best = min((c for c in choices if c is not None), key=_rows, default=None)
-    best = best and _inexact(best)
-    joint = [scan for scan, _ in joint_scans(node.operands, probe)]
-    ranges = [_measured(scan, None, probe, in_id_order=in_id_order) for scan in joint]
-    return min((c for c in (*ranges, best) if c is not None), key=_rows, default=None)
+    whole, partial = [], [choose(each, probe, in_id_order=in_id_order) for each in node.operands]
+    for scan, meant in joint_scans(node.operands, probe):
+        says_all = len(meant) == len(node.operands)
+        (whole if says_all else partial).append(
+            _measured(scan, None, probe, in_id_order=in_id_order)
+        )
+    return _cheapest((*whole, *(choice and _inexact(choice) for choice in partial)))
+
+
+def _cheapest(choices: Iterable[Choice | None]) -> Choice | None:
+    return min((choice for choice in choices if choice is not None), key=_rows, default=None)
 
 
 def _choose_negated(node: ast.Not, probe: Probe, *, in_id_order: bool) -> Choice | None:
