@@ -70,11 +70,14 @@ _COLON = re.compile(
         rf'(?:(?<=(?:{_ANY_CASE})":)|(?<=(?:{_LONG_END})":)|(?<=(?i:tion|{_IN_PROSE}):)|(?<=(?i:{_IN_PROSE})[ ]:))'
     ).encode()
 )
+# The backslashes before a quote of JSON text within JSON text, and two and three levels down, as arguments of tools are in
+# messages: each level doubles them and adds one. Two of them: it is further down than one level.
+_ONE_DOWN, _TWO_DOWN, _THREE_DOWN = (re.escape("\\" * (2**level - 1)) for level in (1, 2, 3))
+_FURTHER_DOWN = re.escape("\\" * 2)
 _ESCAPED_COLON = re.compile(
     (
-        rf'\\":(?:(?<=(?:{_ESCAPED})\\":)|(?<=(?:{_LONG_END})\\":)|(?<=\\\\":)'
-        # A level of JSON text within JSON text further down, and two: as arguments of tools are in messages.
-        rf'(?:(?<=(?:{_ESCAPED}|ON|on)\\\\\\":)|(?<=(?:{_ESCAPED}|ON|on){chr(92) * 14}":)))'
+        rf'{_ONE_DOWN}":(?:(?<=(?:{_ESCAPED}){_ONE_DOWN}":)|(?<=(?:{_LONG_END}){_ONE_DOWN}":)|(?<={_FURTHER_DOWN}":)'
+        rf'(?:(?<=(?:{_ESCAPED}|ON|on){_TWO_DOWN}":)|(?<=(?:{_ESCAPED}|ON|on){_THREE_DOWN}":)))'
     ).encode()
 )
 _EQUALS = re.compile(
