@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from tracestore.capture import threads
-from tracestore.capture.span import current, last_trace_id
+from tracestore.capture.context import current, last_trace_id
 from tracestore.runtime import runtime
 from tracestore.store import Store
 

@@ -18,7 +18,7 @@ from tests.instrumentations import SCENARIOS, written_outcomes
 from tests.model_server import API_KEY, model_server
 from tracestore import autologging
 from tracestore.autologging import LIBRARIES, Library
-from tracestore.capture.span import outside
+from tracestore.capture.context import outside
 from tracestore.errors import MissingPackageError
 from tracestore.otel import tracer_provider
 from tracestore.store import Store

@@ -383,7 +383,7 @@ def test_two_hundred_chunks_are_all_there(recording: Store) -> None:
 def test_chunks_that_are_too_large_together_stay_readable(
     recording: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("tracestore.encoding", "tracestore.capture.span"):
+    for module in ("tracestore.encoding", "tracestore.capture.events"):
         monkeypatch.setattr(f"{module}.MAX_PAYLOAD_BYTES", 20_000)
     monkeypatch.setattr("tracestore.encoding.KEPT_CHARACTERS", 1_000)
 

@@ -15,7 +15,8 @@ import pytest
 
 import tracestore
 from tests.capture_traces import all_traces, exception_types, named, only_span, only_trace, shape
-from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import (
     Link,
     Span,

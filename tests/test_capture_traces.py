@@ -15,7 +15,9 @@ import pytest
 import tracestore
 import tracestore.tracing
 from tests.capture_traces import all_traces, only_trace, shape
-from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan
+from tracestore.capture.live_trace import LiveTrace
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import TraceInfo, TraceState
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime

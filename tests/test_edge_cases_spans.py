@@ -23,7 +23,8 @@ import tracestore
 from tests.capture_traces import all_traces, named, only_span, only_trace
 from tests.edge_cases import better, follows
 from tracestore import MlflowClient, tracing
-from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import MlflowExperimentLocation, Span
 from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.runtime import runtime

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import tracestore
-from tracestore.capture.span import outside
+from tracestore.capture.context import outside
 from tracestore.entities import Span, SpanStatusCode, Trace
 from tracestore.otel import SpanExporter, SpanProcessor, innermost, tracer_provider
 from tracestore.runtime import runtime

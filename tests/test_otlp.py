@@ -23,7 +23,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 import tracestore
 from tests.cli_program import run
 from tests.upkeep_store import one
-from tracestore.capture.span import LiveTrace
+from tracestore.capture.live_trace import LiveTrace
 from tracestore.entities import Link, Trace
 from tracestore.errors import InvalidArgumentError, StoreError, TracestoreError
 from tracestore.importing import import_into

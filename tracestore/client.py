@@ -12,9 +12,10 @@ from tracestore.assessments import A
 from tracestore.beyond import attribute_error
 from tracestore.capture.documentation import documented_as
 from tracestore.capture.fluent import start_span_no_context
+from tracestore.capture.live_trace import LiveTrace
 from tracestore.capture.older_names import takes
 from tracestore.capture.scope import NO_OP, SpanOptions, listed, start, texts
-from tracestore.capture.span import LiveSpan, LiveTrace
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import (
     AssessmentError,
     AssessmentSource,

@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from tracestore.capture.context import current, innermost
 from tracestore.capture.scope import start
-from tracestore.capture.span import LiveSpan, current, innermost
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import SpanEvent, SpanType
 from tracestore.entities.span import MODEL_KEY, USAGE_KEY
 from tracestore.errors import MissingPackageError

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tracestore.capture.context import RemoteParent
+from tracestore.capture.events import moment_ns
+from tracestore.capture.live_trace import LiveTrace
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.scope import DEFAULT_OPTIONS, NO_OP, new_trace
-from tracestore.capture.span import LiveSpan, LiveTrace, NoOpSpan, RemoteParent, moment_ns
+from tracestore.capture.span import LiveSpan
 from tracestore.encoding import text_of
 from tracestore.runtime import runtime
 

@@ -19,9 +19,11 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from typing import Any, ParamSpec, TypeVar, overload
 
 from tracestore.arguments import shown
+from tracestore.capture.context import current, innermost
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.routes import turn_routes
 from tracestore.capture.scope import DEFAULT_OPTIONS, SpanOptions, SpanScope, listed, start
-from tracestore.capture.span import FunctionName, LiveSpan, NoOpSpan, current, innermost
+from tracestore.capture.span import FunctionName, LiveSpan
 from tracestore.entities import Link, SpanEvent, SpanLogLevel
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracestore.arguments import shown
+from tracestore.capture.context import innermost, last_trace_id
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.scope import (
     DEFAULT_OPTIONS,
     SpanOptions,
@@ -18,7 +20,7 @@ from tracestore.capture.scope import (
     start,
     texts,
 )
-from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, last_trace_id, log
+from tracestore.capture.span import LiveSpan, log
 from tracestore.encoding import text_of
 from tracestore.entities import (
     Link,

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracestore.arguments import checked
+from tracestore.capture.context import innermost
+from tracestore.capture.events import moment_ns
 from tracestore.capture.fluent import start_span_no_context
-from tracestore.capture.span import LiveSpan, NoOpSpan, innermost, moment_ns
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import Span, Trace, TraceState
 from tracestore.entities.span import INTERMEDIATE_OUTPUTS_KEY, TRACE_ID_KEY
 from tracestore.entities.trace import COST_KEY, NAME_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY

@@ -13,16 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tracestore.arguments import checked
+from tracestore.capture.context import RemoteParent, current, innermost
+from tracestore.capture.live_trace import LiveTrace
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.scope import NO_OP, remote_parent
-from tracestore.capture.span import (
-    LiveSpan,
-    LiveTrace,
-    NoOpSpan,
-    RemoteParent,
-    current,
-    innermost,
-    log,
-)
+from tracestore.capture.span import LiveSpan, log
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
 

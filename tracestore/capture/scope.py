@@ -15,17 +15,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from tracestore import ids
-from tracestore.capture.span import (
-    LiveSpan,
-    LiveTrace,
-    NoOpSpan,
-    RemoteParent,
-    current,
-    last_trace_id,
-    log,
-    moment_ns,
-    outside,
-)
+from tracestore.capture.context import RemoteParent, current, last_trace_id, outside
+from tracestore.capture.events import moment_ns
+from tracestore.capture.live_trace import LiveTrace
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan, log
 from tracestore.encoding import text_of
 from tracestore.entities import Link, SpanLogLevel, SpanType
 from tracestore.entities.trace import NAME_KEY, SESSION_KEY, USER_KEY

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tracestore.capture.span import LiveSpan, current, innermost
+from tracestore.capture.context import current, innermost
+from tracestore.capture.span import LiveSpan
 
 _start = threading.Thread.start
 _submit: Any = ThreadPoolExecutor.submit

@@ -42,7 +42,8 @@ from tracestore.entities.trace_status import TraceStatus
 from tracestore.entities.view_type import ViewType
 
 if TYPE_CHECKING:
-    from tracestore.capture.span import LiveSpan, NoOpSpan
+    from tracestore.capture.no_op import NoOpSpan
+    from tracestore.capture.span import LiveSpan
 
 __all__ = [
     "Assessment",
@@ -80,5 +81,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("LiveSpan", "NoOpSpan"):
-        return getattr(importlib.import_module("tracestore.capture.span"), name)
+        home = "span" if name == "LiveSpan" else "no_op"
+        return getattr(importlib.import_module(f"tracestore.capture.{home}"), name)
     raise attribute_error("entities", "module 'tracestore.entities'", name)

@@ -15,8 +15,8 @@ from typing import Any
 
 from tracestore.answers import Answer, Column
 from tracestore.arguments import checked
+from tracestore.capture.context import current
 from tracestore.capture.scope import NO_OP
-from tracestore.capture.span import current
 from tracestore.entities import Feedback, Trace, TraceState
 from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.evaluation.scorer import Scorer, scorers_of

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from opentelemetry import trace as trace_api
 
-from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.otel.native import Folded
 from tracestore.otel.span import Span, Unrecorded
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tracestore.capture.span import LiveSpan, NoOpSpan, current
+from tracestore.capture.context import current
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.otel.innermost import live_of
 
 #: Runs that have begun, and what was current before, by run; those that never end are forgotten at some point.

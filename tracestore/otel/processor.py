@@ -13,7 +13,9 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk import trace as sdk
 
 from tracestore.capture.adoption import Identity, start_as
-from tracestore.capture.span import LiveSpan, NoOpSpan, current, outside
+from tracestore.capture.context import current, outside
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import Link, SpanEvent, SpanStatus, SpanStatusCode
 from tracestore.otel import innermost, native
 from tracestore.otel.readable import details, plain_attributes

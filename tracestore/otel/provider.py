@@ -21,8 +21,10 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util import types
 
 from tracestore.capture.adoption import Identity, start_as
+from tracestore.capture.context import current, outside
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.scope import NO_OP
-from tracestore.capture.span import LiveSpan, NoOpSpan, current, outside
+from tracestore.capture.span import LiveSpan
 from tracestore.otel import innermost, native
 from tracestore.otel.span import Span, Unrecorded, hex_trace_id
 

@@ -18,8 +18,9 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.util import types
 
 from tracestore import ids
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.scope import NO_OP
-from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.entities import Link, SpanEvent, SpanStatus, SpanStatusCode
 from tracestore.entities.span_event import MAX_FRAMES, exception_message
 from tracestore.runtime import runtime

@@ -10,13 +10,14 @@ from tracestore import notebook
 from tracestore.arguments import checked
 from tracestore.beyond import attribute_error
 from tracestore.capture.fluent import disable, enable
+from tracestore.capture.no_op import NoOpSpan
 from tracestore.capture.processing import PROCESSORS, configure
 from tracestore.capture.propagation import (
     get_tracing_context_headers_for_http_request,
     set_tracing_context_from_http_request_headers,
 )
 from tracestore.capture.scope import context
-from tracestore.capture.span import LiveSpan, NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.capture.threads import nest_threads
 from tracestore.entities.trace_location import MlflowExperimentLocation, TraceLocationBase
 from tracestore.errors import InvalidArgumentError

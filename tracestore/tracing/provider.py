@@ -6,8 +6,10 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
+from tracestore.capture.context import current
 from tracestore.capture.fluent import disable, enable
-from tracestore.capture.span import LiveSpan, NoOpSpan, current
+from tracestore.capture.no_op import NoOpSpan
+from tracestore.capture.span import LiveSpan
 from tracestore.runtime import runtime
 from tracestore.tracing import reset, set_destination
 
