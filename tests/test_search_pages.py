@@ -390,6 +390,14 @@ def test_one_text_is_one_item_of_order(connection: sqlite3.Connection) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("source", ["timestamp_ms IN (1.5)", "name LIKE '\0' OR tags.k LIKE '\0%'"])
+def test_what_no_trace_can_meet_finds_none_in_any_order(
+    connection: sqlite3.Connection, name: str, source: str
+) -> None:
+    assert search_ids(connection, Query(source, name), 5) == ([], None)
+
+
 def test_empty_store_has_nothing() -> None:
     connection = filter_store.open_memory()
 

@@ -23,7 +23,8 @@ class Fragment:
 
 
 TRUE = Fragment("1")
-FALSE = Fragment("0")
+#: Bound, because SQLite drops what a literal 0 is joined to by AND, also what says that a partial index can be used.
+FALSE = Fragment("?", (0,))
 
 #: How many conditions are joined in a row.
 _CHAIN = 32
