@@ -65,6 +65,7 @@ def first_step(connection: sqlite3.Connection, query: Query) -> str:
         ("run_id = 'a'", "metadata_value (key=? AND value=? AND"),
         ("tags.mlflow.trace.session = 'a'", "metadata_value (key=? AND value=? AND"),
         ("metadata.mlflow.user = 'a'", "traces_resource (resource=? AND"),
+        ("metadata.mlflow.user IS NULL", "traces_resource (resource=? AND"),
         ("metadata.mlflow.user = 'nobody'", "PRIMARY KEY (rowid>? AND rowid<?)"),
         ("trace_id = 'tr-0'", "traces_trace_id (trace_id=? AND"),
         ("name = 'a'", "traces_name (name=? AND"),
@@ -104,19 +105,54 @@ def test_condition_is_driven_by_its_index(
     assert index in first_step(connection, Query(source))
 
 
+#: Ways through all traces: their rows, and what their figures are made of, in a twentieth of the pages.
+ROWS = "SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+FIGURES = "SEARCH t USING COVERING INDEX traces_figures (id>? AND id<?)"
+
+
 @pytest.mark.parametrize(
-    "source", ["", "timestamp > 5", "request_preview = 'a'", "NOT tags.k = 'a'", "text LIKE '%a%'"]
+    ("source", "way"),
+    [
+        ("request_preview = 'a'", ROWS),
+        ("request_preview = 'a' OR tokens.total > 5", ROWS),
+        ("metadata.mlflow.user = 'a' OR tokens.total > 5", ROWS),
+        ("", FIGURES),
+        ("timestamp > 5", FIGURES),
+        ("NOT tags.k = 'a'", FIGURES),
+        ("text LIKE '%a%'", FIGURES),
+        ("tokens.total > 5", FIGURES),
+        ("end_time < 5 OR duration NOT IN (1, 2)", FIGURES),
+        ("span_count > 7", FIGURES),
+    ],
 )
 def test_conditions_without_an_index_walk_back_in_time(
-    connection: sqlite3.Connection, source: str
+    connection: sqlite3.Connection, source: str, way: str
 ) -> None:
     query = Query(source)
 
-    assert re.search(
-        r"SEARCH t USING INTEGER PRIMARY KEY \(rowid>\? AND rowid<\?\)",
-        first_step(connection, query),
-    )
+    assert way in first_step(connection, query)
     assert "TEMP B-TREE" not in search.explain(connection, query)
+
+
+def test_figures_beside_an_index_come_from_an_index_too(connection: sqlite3.Connection) -> None:
+    explained = search.explain(connection, Query("status = 'OK' AND tokens.total > 5"))
+
+    assert "SEARCH t USING COVERING INDEX traces_figures (id=?)" in explained
+
+
+@pytest.mark.parametrize(
+    ("order", "way"),
+    [
+        ("end_time", FIGURES),
+        ("cost.total DESC", FIGURES),
+        ("span_count", FIGURES),
+        ("request_preview", ROWS),
+    ],
+)
+def test_orders_without_an_index_sort_as_few_pages_as_they_can(
+    connection: sqlite3.Connection, order: str, way: str
+) -> None:
+    assert first_step(connection, Query("", order)) == way
 
 
 @pytest.mark.parametrize(
@@ -180,7 +216,6 @@ def test_page_is_sought_not_skipped(connection: sqlite3.Connection) -> None:
         ("tags.k DESC", "tags_value"),
         ("session", "metadata_value"),
         ("feedback.k DESC", "assessments_scalar"),
-        ("cost.total DESC", "traces_figures"),
     ],
 )
 def test_order_walks_its_index(connection: sqlite3.Connection, order: str, index: str) -> None:
@@ -217,6 +252,27 @@ def test_rare_condition_is_sorted_not_walked(connection: sqlite3.Connection) -> 
     query = Query("metadata.k = 'rare'", "duration DESC")
 
     assert "metadata_value" in first_step(connection, query)
+
+
+@pytest.mark.parametrize(
+    ("source", "walks"),
+    [
+        ("", True),
+        ("NOT tags.k = 'rare'", True),
+        ("status = 'OK'", True),
+        ("status = 'OK' AND tags.k != 'rare'", True),
+        ("span_count > 99", False),
+        ("status = 'OK' AND span_count > 99", False),
+        ("span_count = 0 AND timestamp < 1000", False),
+    ],
+)
+def test_order_is_walked_only_where_enough_match(
+    connection: sqlite3.Connection, source: str, walks: bool
+) -> None:
+    """A walk looks at every trace there is if none matches, and at each in a place of its own."""
+    explained = search.explain(connection, Query(source, "duration DESC"))
+
+    assert ("in the order of traces_duration" in explained) is walks
 
 
 def test_experiments_that_hold_everything_cost_nothing(connection: sqlite3.Connection) -> None:

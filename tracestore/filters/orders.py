@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tracestore.filters import fields
 from tracestore.filters.fields import Found, Source
-from tracestore.filters.indexes import FIGURE_COLUMNS, INDEXES, KEYED_INDEXES, ORDER_INDEXES
+from tracestore.filters.indexes import INDEXES, KEYED_INDEXES, ORDER_INDEXES
 from tracestore.filters.leaves import assessment_kind, trace_column
 from tracestore.filters.parser import OrderItem
 from tracestore.filters.scans import assessment_names
@@ -76,9 +76,6 @@ def walk_of(item: OrderItem) -> Walk | None:
         return _assessment_walk(found)
     if source is not Source.TRACE:
         return None
-    if column in FIGURE_COLUMNS:
-        figures = Fragment("traces AS t INDEXED BY traces_figures")
-        return Walk("traces_figures", figures, key_of(item), _ID, figures)
     index = ORDER_INDEXES.get(column)
     if index is None:
         return None

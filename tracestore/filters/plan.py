@@ -141,19 +141,40 @@ def _choose_negated(node: ast.Not, probe: Probe, *, in_id_order: bool) -> Choice
     return None if scan is None else _of_values(scan, node, probe)
 
 
-def reads_row(node: ast.Node) -> bool:
-    """Return whether checking `node` reads the trace's own row, and not only tables that its id leads to."""
+def in_id_order(made: Plan) -> Plan:
+    """Return the plan itself if it hands out traces in the order of ids, else one without its driver."""
+    if made.driver is None or all(leg.is_ordered for leg in made.driver.stream.legs):
+        return made
+    return replace(made, driver=None, checks=tuple(item.condition for item in made.considered))
+
+
+def columns_read(node: ast.Node) -> frozenset[str]:
+    """Return the columns of the trace's own row that checking `node` reads, besides its id."""
     if isinstance(node, (ast.And, ast.Or)):
-        return any(map(reads_row, node.operands))
+        return frozenset[str]().union(*map(columns_read, node.operands))
     if isinstance(node, ast.Not):
-        return reads_row(node.operand)
+        return columns_read(node.operand)
     if isinstance(node, (ast.SpanTest, ast.Related, ast.Aggregate)):
-        return False
-    found = fields.find(node.field)
-    by_id = found.column in {"start", "span_count"}
-    return found.field.source is Source.RESOURCE or (
-        found.field.source is Source.TRACE and not by_id
-    )
+        return frozenset()
+    return columns_of(node.field)
+
+
+def columns_of(reference: ast.Reference) -> frozenset[str]:
+    """Return the columns of the trace's own row that a field of traces is made of, besides its id."""
+    found = fields.find(reference)
+    if found.field.source is Source.RESOURCE:
+        return frozenset({"resource"})
+    if found.field.source is not Source.TRACE:
+        return frozenset()
+    return _COLUMNS_OF.get(found.column, frozenset({found.column}))
+
+
+#: What computed quantities are made of.
+_COLUMNS_OF = {
+    "start": frozenset[str](),
+    "span_count": frozenset[str](),
+    "end": frozenset({"duration_ms"}),
+}
 
 
 def _rows(choice: Choice) -> float:

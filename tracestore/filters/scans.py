@@ -35,12 +35,12 @@ def scans_of(leaf: ast.Leaf, probe: Probe) -> tuple[Scan, ...]:
     """Return the index ranges that together hold every trace that meets `leaf`; none where no index helps."""
     found = fields.find(leaf.field)
     source, column, key = found.field.source, found.column, found.key
-    if isinstance(leaf, ast.NullTest) and not leaf.negated:
-        return _absence_scans(source, column)
     if source is Source.RESOURCE:
         found_ids = probe.resources(leaf)
         some = (Scan("traces_resource", (resource,), is_exact=True) for resource in found_ids)
         return tuple(some) or (NOTHING,)
+    if isinstance(leaf, ast.NullTest) and not leaf.negated:
+        return _absence_scans(source, column)
     if source is Source.TRACE and column in _TRACE_SCANS:
         return _TRACE_SCANS[column](leaf, probe)
     if (source, column) in COLUMN_INDEXES:

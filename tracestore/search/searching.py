@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from tracestore.errors import InvalidArgumentError
-from tracestore.filters import ast, conditions, orders, plan, streams, times
+from tracestore.filters import ast, conditions, indexes, orders, plan, streams, times
 from tracestore.filters.sql import Fragment
 from tracestore.search import explained, statements
 from tracestore.search.order import Position, read_order
@@ -19,6 +19,10 @@ from tracestore.search.probes import Prober
 from tracestore.search.query import Query, read_filter
 from tracestore.search.reading import Reading, this_moment
 from tracestore.search.walks import WalkedOrder
+
+#: Traces that are looked at to tell how common matches are, and matches after which that is known.
+SAMPLED_TRACES = 500
+SAMPLED_MATCHES = 16
 
 #: Statements that `explain` shows; where values are searched one by one, more of them look the same.
 EXPLAINED = 3
@@ -190,7 +194,27 @@ class Search:
         few = made.driver is not None and made.driver.measure.is_complete
         if self.order.is_of_ids or few or limit is None:
             return None
-        return orders.walk_of(self.order.items[0])
+        walk = orders.walk_of(self.order.items[0])
+        return walk if walk and self._is_walk_shorter(plan.in_id_order(made), limit) else None
+
+    def _is_walk_shorter(self, made: plan.Plan, limit: int) -> bool:
+        """Return whether a walk looks at fewer traces until enough match than there are to be sorted.
+
+        It passes all those that don't match, of the whole file if too few do; a sample tells how many match.
+        """
+        every = self._traces_within(*times.ALL_IDS)
+        looked_at = self._traces_within(made.low, made.high)
+        if made.driver is not None:
+            looked_at = min(looked_at, made.driver.measure.rows)
+        sample = statements.places_of_matches(
+            made, self.checks(made), SAMPLED_TRACES, SAMPLED_MATCHES
+        )
+        places = self.reading.execute(sample)
+        sampled = places[-1][0] if len(places) == SAMPLED_MATCHES else SAMPLED_TRACES
+        return limit * every < looked_at * looked_at * len(places) / sampled
+
+    def _traces_within(self, low: int, high: int) -> float:
+        return Prober(self.reading, low, high, descending=True).measure(indexes.ALL).rows
 
     def _sorted(self, made: plan.Plan, position: Position | None) -> Fragment:
         """Return the SELECT that sorts all matching traces."""
@@ -199,7 +223,9 @@ class Search:
         if position is not None:
             where.append(self.order.after(keys, position))
         ordered = self.order.terms(keys, statements.ID)
-        return statements.by_order(statements.source(made), keys, where, ordered)
+        read = (plan.columns_of(item.field) for item in self.order.items)
+        source = statements.source(made, statements.columns_read(made).union(*read))
+        return statements.by_order(source, keys, where, ordered)
 
     def _walked(self, walk: orders.Walk, made: plan.Plan, position: Position | None) -> WalkedOrder:
         moment = self.reading.moment
