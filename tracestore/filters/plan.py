@@ -112,7 +112,8 @@ def choose(node: ast.Node, probe: Probe, *, in_id_order: bool) -> Choice | None:
 
 def _choose_one(node: ast.And, probe: Probe, *, in_id_order: bool) -> Choice | None:
     """Return the cheapest stream of one of the operands, or of ranges that several mean together."""
-    whole, partial = [], [choose(each, probe, in_id_order=in_id_order) for each in node.operands]
+    whole: list[Choice | None] = []
+    partial = [choose(each, probe, in_id_order=in_id_order) for each in node.operands]
     for scan, meant in joint_scans(node.operands, probe):
         says_all = len(meant) == len(node.operands)
         (whole if says_all else partial).append(
