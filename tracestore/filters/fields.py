@@ -8,6 +8,7 @@ Invariant: every field has one canonical name; its aliases mean exactly the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -310,7 +311,8 @@ def _find_span(key: str) -> Found:
         hint = _near(key, (*_SPAN_BY_NAME, "attributes"))
         if key.rstrip(".") == "attributes":
             hint = ": which one? write it as in span.attributes.model"
-        raise UnknownFieldError(f"unknown span field {key!r}{hint or _one_of(_SPAN_BY_NAME)}")
+        hint = hint or _one_of((*_SPAN_BY_NAME, "attributes.K"))
+        raise UnknownFieldError(f"unknown span field {key!r}{hint}")
     return Found(field, None, field.column)
 
 
@@ -327,16 +329,15 @@ def _find_attribute(key: str) -> Found:
 
 
 def _find_in_span(entity: str | None, key: str) -> Found:
-    if entity is None:
+    if entity is None and (key in _SPAN_BY_NAME or key not in _TRACE_BY_NAME):
         return _find_span(key)
     if entity in {"attribute", "attributes"}:
         return _find_attribute(key)
-    if entity not in _ENTITIES:
+    if entity is not None and entity not in _ENTITIES:
         hint = _near(entity, ("span", "attributes"))
         raise UnknownFieldError(f"unknown entity {entity!r}{hint}", is_entity=True)
-    raise UnknownFieldError(
-        f"{entity}.{key} is not a field of one span: move it out of the span condition"
-    )
+    name = key if entity is None else f"{entity}.{key}"
+    raise UnknownFieldError(f"{name} is not a field of one span: move it out of the span condition")
 
 
 def _check_path(key: str) -> None:
@@ -355,6 +356,8 @@ def _unknown(reference: ast.Reference) -> UnknownFieldError:
         return UnknownFieldError(f"unknown field {name!r}{_near(name, names) or _one_of(names)}")
     if key in _FAMILIES:
         hint = f": which one? write it as in {key}.name_of_it"
+    elif key in {"tokens", "cost"}:
+        hint = f": which ones? write it as in {key}.total"
     elif key in _SPAN_BY_NAME:
         hint = f": did you mean 'span.{key}'?"
     else:
@@ -363,8 +366,15 @@ def _unknown(reference: ast.Reference) -> UnknownFieldError:
 
 
 def _near(name: str, names: Iterable[str]) -> str:
-    near = get_close_matches(name[:64], list(names), 1)
+    """Return a hint at the name of the same words, as `tokens.total` is of `total_tokens`, or a similar one."""
+    known = list(names)
+    same = [each for each in known if _words(each) == _words(name)]
+    near = same or get_close_matches(name[:64].lower(), known, 1)
     return f": did you mean {near[0]!r}?" if near else ""
+
+
+def _words(name: str) -> list[str]:
+    return sorted(re.split("[._]", name.lower()))
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ Invariant: the tokens cover the text, in order, up to white space; anything else
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -165,12 +166,34 @@ def _token_at(source: str, start: int) -> Token:
         return _number(source, start)
     if symbol := _SYMBOL.match(source, start):
         return Token(Kind.SYMBOL, symbol.group(), start, symbol.end())
-    meant = _OTHER_LANGUAGES.get(source[start], "")
-    raise FilterSyntaxError(f"this character means nothing in a filter{meant}", source, start)
+    raise FilterSyntaxError(_meaningless(source[start]), source, start)
 
 
 #: What characters mean elsewhere, and how it is said here.
-_OTHER_LANGUAGES = {"&": ": write AND", "|": ": write OR", "!": ": write NOT", "~": ": write RLIKE"}
+_OTHER_LANGUAGES = {
+    "&": ": write AND",
+    "|": ": write OR",
+    "!": ": write NOT",
+    "~": ": write RLIKE",
+    ":": ": write =, or LIKE '%…%'",
+    "[": ": write a key after a dot, as in tags.env, and a list as IN ('a', 'b')",
+    "*": ": in LIKE % is any run of characters, and count_spans() counts all",
+    ";": ": a filter ends without it",
+    **dict.fromkeys("?$@{", ": write the value itself, a text in quotes"),
+}
+
+
+#: What Unicode calls the quotes that word processors and chats write, and what is typed for one.
+_QUOTE_NAMES = ("QUOTATION MARK", "APOSTROPHE", "ACUTE ACCENT", "PRIME")
+
+
+def _meaningless(character: str) -> str:
+    """Return what is wrong with a character that no token begins with."""
+    shown = "" if character.isprintable() else f" (U+{ord(character):04X}, which can't be seen)"
+    meant = _OTHER_LANGUAGES.get(character, "")
+    if any(name in unicodedata.name(character, "") for name in _QUOTE_NAMES):
+        meant = ": a text stands in straight quotes, ' or \""
+    return f"this character{shown} means nothing in a filter{meant}"
 
 
 def _name(source: str, start: int) -> Token:

@@ -192,8 +192,11 @@ def _primary(parser: _Parser) -> ast.Node:
     if token.kind is not Kind.NAME or token.word in _RESERVED:
         tokens.fail(f"expected a condition such as status = 'OK', found {_describe(token)}")
     tokens.read()
-    if tokens.check("(") and token.key is None and not token.quote:
-        return _function(parser, token)
+    if token.key is None and not token.quote:
+        if tokens.check("("):
+            return _function(parser, token)
+        if token.text.lower() in _FUNCTIONS:
+            tokens.fail(f"{token.text} is a function: write {token.text}(…)", token)
     parser.count_condition(token)
     return _comparison(parser, _reference(token))
 
@@ -282,7 +285,7 @@ def _comparison(parser: _Parser, field: ast.Reference) -> ast.Node:
         return ast.Comparison(field, _COMPARATORS[operator.text], _value(parser))
     if tokens.accept("IS"):
         negated = tokens.accept("NOT") is not None
-        tokens.expect("NULL", "IS is followed by NULL or NOT NULL")
+        tokens.expect("NULL", "IS is followed by NULL or NOT NULL; a value is compared with =")
         return ast.NullTest(field, negated)
     negated = tokens.accept("NOT") is not None
     if operator := tokens.accept("LIKE", "ILIKE", "RLIKE"):
@@ -299,7 +302,17 @@ def _comparison(parser: _Parser, field: ast.Reference) -> ast.Node:
         if negated
         else "a comparator (= != < <= > >= LIKE IN BETWEEN IS)"
     )
-    return tokens.fail(f"expected {choice} after {after}, found {_describe(tokens.current)}")
+    hint = _OTHER_OPERATORS.get(tokens.current.word, "")
+    return tokens.fail(f"expected {choice} after {after}, found {_describe(tokens.current)}{hint}")
+
+
+#: Operators of other languages, and how it is said here.
+_OTHER_OPERATORS = {
+    **dict.fromkeys(("REGEXP", "MATCHES", "SIMILAR"), ": write RLIKE"),
+    **dict.fromkeys(
+        ("CONTAINS", "MATCH", "GLOB"), ": write LIKE, with % for any run of characters"
+    ),
+}
 
 
 def _pattern(parser: _Parser, operator: str) -> ast.Text:
@@ -421,21 +434,46 @@ def _fail_after_condition(parser: _Parser) -> None:
     closing = "a closing parenthesis" if parser.nesting else "the end"
     if token.kind is Kind.SYMBOL and token.text == ")":
         parser.tokens.fail("this parenthesis was never opened")
-    reason = f"expected AND, OR or {closing} after a condition, found {_describe(token)}"
-    before = parser.tokens.previous
-    if before is not None and before.kind is Kind.STRING and before.end == token.start:
-        reason += f": a {before.quote} inside a text is written twice"
+    hint = _hint_after_condition(parser.tokens.previous, token)
+    reason = f"expected AND, OR or {closing} after a condition, found {_describe(token)}{hint}"
     parser.tokens.fail(reason)
 
 
+#: What follows a condition in SQL, and where it is said here.
+_ELSEWHERE = {
+    "ORDER": ": order_by says the order",
+    "LIMIT": ": max_results says how many",
+    "ESCAPE": ": a backslash escapes % and _",
+}
+
+
+def _hint_after_condition(before: Token | None, token: Token) -> str:
+    """Return what may have been meant by a token after a whole condition."""
+    if token.word in _ELSEWHERE:
+        return _ELSEWHERE[token.word]
+    if before is None:
+        return ""
+    if before.kind is Kind.NUMBER and token.text in ast.UNITS_NS:
+        return f": a unit follows its number directly, as in 5{token.text}"
+    if before.end != token.start:
+        return ""
+    if before.kind is Kind.NUMBER and token.text == "-":
+        return ": a date stands in quotes, as '2026-01-31'"
+    if before.kind is Kind.STRING and token.kind is not Kind.SYMBOL:
+        return f": a {before.quote} inside a text is written twice"
+    return ""
+
+
 def _missing_value(token: Token) -> str:
-    if token.kind is Kind.NAME and token.word != "NULL":
-        return (
-            f"expected a value, found {_describe(token)}: write a text in quotes, as '{token.text}'"
-        )
-    if token.word == "NULL":
+    if token.word in {"NULL", "NONE"}:
         return "nothing equals NULL: write IS NULL or IS NOT NULL"
-    return f"expected a value (a text in quotes, a number, true, false), found {_describe(token)}"
+    if token.kind is not Kind.NAME:
+        return (
+            f"expected a value (a text in quotes, a number, true, false), found {_describe(token)}"
+        )
+    if token.key is not None:
+        return "expected a value, found a field: a field is compared with a value only"
+    return f"expected a value, found {_describe(token)}: write a text in quotes, as '{token.text}'"
 
 
 def _describe(token: Token) -> str:

@@ -78,7 +78,7 @@ def nanoseconds(value: ast.Value, field_type: Type, now_ns: int) -> Fraction:
         if isinstance(value, ast.Duration):
             return _length_ns(value)
         raise ValueKindError(
-            f"expected a length of time such as 1.5s or milliseconds, found {_describe(value)}"
+            f"expected a length of time such as 1.5s, without quotes, or milliseconds, found {_describe(value)}"
         )
     if isinstance(value, ast.Now):
         return now_ns + (_length_ns(value.offset) if value.offset else Fraction(0))
