@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 from typing import Any
 
 import pytest
@@ -105,6 +106,35 @@ def test_a_storm_of_interrupts_locks_nothing_and_loses_nothing_that_was_acknowle
     print(f"figure: {caught} interrupts, {acknowledged:,} acknowledged traces, 0 lost")
     assert caught > 75
     assert whole >= acknowledged > 20
+
+
+def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
+    tmp_path: pathlib.Path,
+) -> None:
+    """The thread runs by then, and was one that nobody knew: `close` and the end of the process waited 5 s each."""
+
+    def interrupt(frame: types.FrameType, _event: str, _argument: object) -> None:
+        caller = frame.f_back
+        if frame.f_code.co_name == "wait" and caller and caller.f_code.co_name == "start":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+
+    before = sys.gettrace()
+    store = Store(tmp_path / "traces.db")
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            store.create_experiment("interrupted")
+    finally:
+        sys.settrace(before)
+    start = time.monotonic()
+    assert store.close(20.0)
+    took_s = time.monotonic() - start
+
+    assert took_s < 10.0
+    store.create_experiment("after")
+    names = {experiment.name for experiment in store.search_experiments()}
+    assert names == {"Default", "after", "interrupted"}
 
 
 CELLS = {

@@ -311,10 +311,10 @@ class Writer:
             if self._thread is None or not self._thread.is_alive():
                 self._stopping = False
                 self._stop_deadline = float("inf")
-                thread = threading.Thread(target=self._loop, name="tracestore-writer", daemon=True)
-                thread.start()
-                self._thread = thread
                 self.on_start()
+                thread = threading.Thread(target=self._loop, name="tracestore-writer", daemon=True)
+                self._thread = thread  # first: Ctrl-C within `start` comes when it may run already
+                thread.start()
         except RuntimeError:  # no new threads while the interpreter shuts down
             self._closed = True
         finally:
@@ -483,6 +483,8 @@ class Writer:
 
     def _loop(self) -> None:
         with self._writing:
+            if not self._on_writing_thread():
+                return  # after Ctrl-C within `start` another one was begun
             while True:
                 try:
                     if self._stopping and (self._pausing or not (self._queue or self._may_feed())):
