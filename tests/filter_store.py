@@ -56,7 +56,7 @@ class Trace(TypedDict):
 
 def open_memory() -> sqlite3.Connection:
     """Return an empty store in memory, ready to search."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     prepare(connection)
     return connection
 

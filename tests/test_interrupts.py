@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+import tracestore
+from tests import upkeep_store
 from tracestore.errors import StoreError
+from tracestore.storage.interruption import heeding_signals
 from tracestore.store import Store
 
 STORM = """
@@ -135,6 +141,59 @@ def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
     store.create_experiment("after")
     names = {experiment.name for experiment in store.search_experiments()}
     assert names == {"Default", "after", "interrupted"}
+
+
+class StruckError(KeyboardInterrupt):
+    """What the handler of a signal raises."""
+
+
+@contextlib.contextmanager
+def strike_after(seconds: float) -> Iterator[None]:
+    """Have SIGUSR1 raise StruckError on this thread, once."""
+
+    def strike(_number: int, _frame: object) -> None:
+        raise StruckError
+
+    before = signal.signal(signal.SIGUSR1, strike)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_what_a_signal_raises_ends_a_search_and_is_not_made_an_error_of_the_search(
+    recording: Store,
+) -> None:
+    for _ in range(20):
+        with tracestore.start_span("t") as span:
+            span.set_inputs("x" * 4_000)
+    slow = "text RLIKE 'x[^y]*y'"  # 60 ms a trace, within a function that SQLite calls
+
+    recording.count_traces("text RLIKE 'x'")  # what it needs is imported
+    for _ in range(3):
+        with strike_after(0.1), pytest.raises(StruckError):
+            recording.count_traces(slow)
+    assert recording.count_traces() == 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_what_a_signal_raises_ends_a_statement_that_would_run_for_ever(
+    tmp_path: pathlib.Path,
+) -> None:
+    upkeep_store.make(tmp_path / "traces.db", 1)
+    endless = (
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    )
+    with Store(tmp_path / "traces.db", read_only=True) as store, store.reading() as connection:
+        with strike_after(0.2), pytest.raises(StruckError):
+            heeding_signals(connection, lambda: connection.execute(endless).fetchall())
+        assert connection.execute("SELECT count(*) FROM traces").fetchone() == (1,)
+        with pytest.raises(sqlite3.OperationalError, match="syntax"):
+            heeding_signals(connection, lambda: connection.execute("SELEC"))
 
 
 CELLS = {

@@ -12,6 +12,7 @@ from typing import Any
 from tracestore.errors import QueryTimeoutError, StoreError
 from tracestore.filters.sql import Fragment
 from tracestore.filters.times import Moment
+from tracestore.storage.interruption import heeding_signals
 
 #: How long the regular expressions of one search may take.
 REGEX_TIME_S = 5.0
@@ -34,14 +35,22 @@ class Reading:
 
     def execute(self, statement: Fragment) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
-        with self._translated_errors():
+
+        def execute() -> list[tuple[Any, ...]]:
             return self.connection.execute(statement.text, statement.values).fetchall()
+
+        with self._translated_errors():
+            # Without a function in Python it is over soon, and Ctrl-C comes after it.
+            calls_python = "tracestore_" in statement.text
+            return heeding_signals(self.connection, execute) if calls_python else execute()
 
     def chunks(self, statement: Fragment) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a statement some thousand at a time; to be read to the end."""
         with self._translated_errors():
-            cursor = self.connection.execute(statement.text, statement.values)
-            while rows := cursor.fetchmany(CHUNK_ROWS):
+            cursor = heeding_signals(
+                self.connection, lambda: self.connection.execute(statement.text, statement.values)
+            )
+            while rows := heeding_signals(self.connection, lambda: cursor.fetchmany(CHUNK_ROWS)):
                 yield rows
 
     @contextlib.contextmanager

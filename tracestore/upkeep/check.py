@@ -10,12 +10,14 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from tracestore.errors import DamagedFileError
 from tracestore.storage import schema
 from tracestore.storage.connection import open_for_reading
+from tracestore.storage.interruption import heeding_signals
 from tracestore.storage.planted import differences
 from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.findings import DAMAGE, ERROR, Finding, Findings
@@ -59,7 +61,7 @@ def _check_pages(file: File, findings: Findings) -> None:
     # fork knows that somebody reads.
     with file.reading(), contextlib.closing(open_for_reading(file.path)) as connection:
         sql = f"PRAGMA integrity_check({_MOST_MESSAGES})"
-        for (message,) in connection.execute(sql).fetchall():
+        for (message,) in _all_rows(connection, sql):
             if message != "ok":
                 findings.add(DAMAGE, "SQLite's integrity check", message)
 
@@ -68,7 +70,7 @@ def _check_rows(file: File, findings: Findings, progress: Progress) -> None:
     for number, invariant in enumerate(INVARIANTS):
         with file.reading() as connection:
             try:
-                places = connection.execute(invariant.sql).fetchall()
+                places = _all_rows(connection, invariant.sql)
             except sqlite3.DatabaseError as error:
                 findings.add(DAMAGE, "rows that can't be read", str(error))
                 continue
@@ -76,6 +78,10 @@ def _check_rows(file: File, findings: Findings, progress: Progress) -> None:
             findings.add(invariant.severity, invariant.message, str(place))
         progress("rows", number + 1, len(INVARIANTS))
     _check_keys(file, findings)
+
+
+def _all_rows(connection: sqlite3.Connection, sql: str) -> list[tuple[Any, ...]]:
+    return heeding_signals(connection, lambda: connection.execute(sql).fetchall())
 
 
 def _check_keys(file: File, findings: Findings) -> None:

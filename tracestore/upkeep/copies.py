@@ -26,6 +26,7 @@ from tracestore.storage.connection import (
     transaction,
     translated_errors,
 )
+from tracestore.storage.interruption import heeding_signals
 from tracestore.upkeep import transfer
 from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.new_file import new_file
@@ -94,9 +95,13 @@ def _verify(partial: str, source: str, traces: int, progress: Progress) -> None:
     progress("verify", 0, 1)
     with (
         translated_errors(source),
-        contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as copy,
+        contextlib.closing(
+            sqlite3.connect(partial, isolation_level=None, check_same_thread=False)
+        ) as copy,
     ):
-        message = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        [(message,)] = heeding_signals(
+            copy, lambda: copy.execute("PRAGMA integrity_check(1)").fetchall()
+        )
         found = trace_rows.counts(copy)["traces"] if message == "ok" else None
     if message != "ok" or found != traces:
         raise DamagedFileError(
