@@ -1,7 +1,7 @@
-"""Hours of mixed load, compressed: what had ended is there, whatever was killed, pruned, copied and reopened.
+"""Hours of mixed load, compressed: what was recorded is there, whatever was killed, pruned, copied and reopened.
 
-100 seconds by default; TRACESTORE_SOAK_S says how long. The model is what the writers said: each trace that had ended,
-its number of spans, and whether a prune may have taken it.
+100 seconds by default, ten minutes in CI; TRACESTORE_SOAK_S says how long. The model is what the writers said: each trace
+that had ended, its number of spans, whether a prune may have taken it, and how it was rated since.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from typing import NamedTuple
 
 import pytest
 
+from tests import upkeep_store
 from tracestore import Store
+from tracestore.entities import Trace
 from tracestore.upkeep.findings import LEFTOVER
 
 if sys.platform != "linux":
@@ -30,12 +33,24 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parent.parent
 SECONDS = float(os.environ.get("TRACESTORE_SOAK_S", "100"))
 WRITERS = 3
-#: The WAL may be this large at most, in bytes, however long it goes on.
-MOST_WAL_BYTES = 96 * 1024 * 1024
+#: The WAL may be this large at most, however long it goes on.
+MOST_WAL_KB = 96 * 1024
+
+
+class Model(NamedTuple):
+    """What the writers said.
+
+    Attributes:
+        ended: Of each trace that had ended its spans, and whether it may be gone.
+        rated: Of those that were rated how often, and the last number.
+    """
+
+    ended: dict[str, tuple[int, bool]]
+    rated: dict[str, tuple[int, int]]
 
 
 class Writers:
-    """Processes that record, and what they said has ended."""
+    """Processes that record, and what they said. The first one is let be until the end."""
 
     def __init__(self, path: pathlib.Path, folder: pathlib.Path) -> None:
         self._path = path
@@ -60,30 +75,52 @@ class Writers:
         process.wait(60)
         self.killed += how is signal.SIGKILL
 
-    def model(self) -> dict[str, tuple[int, bool]]:
-        """Return of each trace that had ended its spans, and whether it may be gone."""
-        texts = (said.read_text() for said in self._said)
-        # A line that the kill cut off says nothing.
-        words = (line.split() for text in texts for line in text.split("\n")[:-1])
-        return {name: (int(spans), may_go == "yes") for name, spans, may_go in words}
+    def model(self) -> Model:
+        model = Model({}, {})
+        for said in self._said:
+            for line in said.read_text().split("\n")[
+                :-1
+            ]:  # a line that the kill cut off says nothing
+                what, name, *rest = line.split()
+                if what == "ended":
+                    model.ended[name] = int(rest[0]), rest[1] == "yes"
+                else:
+                    times, _ = model.rated.get(name, (0, 0))
+                    model.rated[name] = times + 1, int(rest[0])
+        return model
 
 
-@contextlib.contextmanager
-def reader(path: pathlib.Path, folder: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "read").open("wb") as out, (folder / "errors").open("wb") as errors:
-        command = [sys.executable, "-m", "tests.soak", "reader", str(path), "0"]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=errors)
-    try:
-        yield process
-        assert process.poll() is None, (folder / "errors").read_text()
-    finally:
-        process.kill()
-        process.wait(60)
+def program(
+    kind: str, path: pathlib.Path, seed: int, folder: pathlib.Path
+) -> subprocess.Popen[bytes]:
+    with (
+        (folder / f"said-by-{kind}").open("ab") as out,
+        errors_of(kind, folder).open("wb") as errors,
+    ):
+        command = [sys.executable, "-m", "tests.soak", kind, str(path), str(seed)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=errors)
+
+
+def errors_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
+    return folder / f"errors-of-{kind}"
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals, errors: pathlib.Path) -> None:
+    """End a program that runs for ever; it must run still, and end soon."""
+    assert process.poll() is None, errors.read_text()
+    process.send_signal(how)
+    process.wait(60)
 
 
 def memory_kb(pid: int) -> int:
     pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def size_kb(path: str) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return pathlib.Path(path).stat().st_size // 1024
+    return 0
 
 
 def files(pid: int) -> int:
@@ -100,71 +137,93 @@ def assert_flat(name: str, samples: list[int], margin: float, slack: int) -> Non
 
 
 @pytest.mark.timeout(SECONDS * 3 + 300)
-def test_what_had_ended_is_there_after_kills_prunes_copies_and_reopenings(
+def test_what_was_recorded_is_there_after_kills_prunes_copies_merges_and_reopenings(
     tmp_path: pathlib.Path,
 ) -> None:
     path = tmp_path / "t.db"
     chance = random.Random(7)
+    others = set(upkeep_store.make(pathlib.Path(f"{path}.other"), 200))
     with Store(path) as store:
         store.set_retention(filter="tags.disposable = 'yes'", older_than="20s")
+        store.merge(f"{path}.other")
     writers = Writers(path, tmp_path)
     for _ in range(WRITERS):
         writers.start()
+    reading = program("reader", path, 0, tmp_path)
+    upkeep, upkeeps = program("upkeep", path, 0, tmp_path), 1
+    watched = {"": os.getpid(), "reader's ": reading.pid, "writer's ": writers.running[0].pid}
     samples: dict[str, list[int]] = {
-        "memory": [], "files": [], "reader's memory": [], "reader's files": []
-    }  # fmt: skip
-    most_wal = copies = 0
+        f"{who}{what}": [] for who in watched for what in ("memory", "files")
+    }
+    samples["WAL"] = []
     deadline = time.monotonic() + SECONDS
-    with reader(path, tmp_path) as reading:
+    try:
         while time.monotonic() < deadline:
-            with contextlib.suppress(FileNotFoundError):
-                most_wal = max(most_wal, pathlib.Path(f"{path}-wal").stat().st_size)
             with Store(path) as store:  # opened, used and closed again each time
-                action = chance.randrange(6)
-                if action == 0:
-                    store.prune(filter="tags.disposable = 'yes'", older_than="3s")
-                elif action == 1:
-                    store.vacuum()
-                elif action == 2:
-                    copy = tmp_path / f"copy-{copies}.db"
-                    store.backup(copy)
-                    copies += 1
-                    with Store(copy, read_only=True) as made:
-                        assert [f for f in made.check() if f.severity != LEFTOVER] == []
-                    copy.unlink()
-                else:
-                    how = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
-                    writers.end(chance.randrange(WRITERS), how)
-                    writers.start()
                 store.count_traces()
-            for name, pid in (("", os.getpid()), ("reader's ", reading.pid)):
-                samples[f"{name}memory"].append(memory_kb(pid))
-                samples[f"{name}files"].append(files(pid))
+                stopped = writers.running[chance.randrange(WRITERS)]
+                stopped.send_signal(signal.SIGSTOP)  # whatever it holds just now
+                time.sleep(chance.random() * 0.2)
+                stopped.send_signal(signal.SIGCONT)
+                if chance.random() < 0.5:
+                    how = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
+                    writers.end(chance.randrange(1, WRITERS), how)
+                    writers.start()
+            if chance.random() < 0.1:
+                how = chance.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+                stop(upkeep, how, errors_of("upkeep", tmp_path))
+                upkeep, upkeeps = program("upkeep", path, upkeeps, tmp_path), upkeeps + 1
+            for who, pid in watched.items():
+                samples[f"{who}memory"].append(memory_kb(pid))
+                samples[f"{who}files"].append(files(pid))
+            samples["WAL"].append(size_kb(f"{path}-wal"))
             time.sleep(0.2)
-    while writers.running:
-        writers.end(0, signal.SIGKILL)
+        stop(reading, signal.SIGKILL, errors_of("reader", tmp_path))
+        stop(upkeep, signal.SIGKILL, errors_of("upkeep", tmp_path))
+    finally:
+        reading.kill()
+        upkeep.kill()
+        while writers.running:
+            writers.end(0, signal.SIGKILL)
 
     model = writers.model()
     with Store(path) as store:
         store.create_experiment("takes over what the last ones had not written")
         store.flush()
         found = store.search_traces(max_results=None)
-        names = [trace.info.tags["mlflow.traceName"] for trace in found]
-        assert len(set(names)) == len(names)
-        spans = {n: len(trace.data.spans) for n, trace in zip(names, found, strict=True)}
         assert [f for f in store.check() if f.severity != LEFTOVER] == []
-    lost = [name for name, (_, may_go) in model.items() if not may_go and name not in spans]
-    partly = [name for name, (count, _) in model.items() if spans.get(name, count) != count]
+    assert others <= {trace.trace_id for trace in found}
+    traces = {t.info.tags["mlflow.traceName"]: t for t in found if t.trace_id not in others}
+    assert len(traces) == len(found) - len(others)
+    lost = [n for n, (_, may_go) in model.ended.items() if not may_go and n not in traces]
+    partly = [
+        n
+        for n, (count, _) in model.ended.items()
+        if n in traces and len(traces[n].data.spans) != count
+    ]
+    unrated = [
+        n for n, said in model.rated.items() if n in traces and not is_rated(traces[n], *said)
+    ]
+    done = Counter((tmp_path / "said-by-upkeep").read_text().split("\n")[:-1])
     print(
-        f"{len(model)} traces ended, {len(found)} left, {writers.killed} kills, {copies} copies,"
-        f" WAL at most {most_wal // 1024} kB, { ({k: (v[0], v[-1]) for k, v in samples.items()}) }"
+        f"{len(model.ended)} traces ended, {len(model.rated)} rated, {len(found)} left, {writers.killed} kills,"
+        f" {upkeeps} programs for upkeep, {dict(done)},"
+        f" { ({k: (v[0], max(v), v[-1]) for k, v in samples.items()}) }"
     )
-    assert (lost, partly) == ([], [])
-    assert len(model) > 20 * SECONDS
-    assert most_wal < MOST_WAL_BYTES
+    assert (lost, partly, unrated) == ([], [], [])
+    assert len(model.ended) > 20 * SECONDS
+    assert len(model.rated) > SECONDS / 2
+    assert max(samples["WAL"]) < MOST_WAL_KB
+    beside = [file.name for file in tmp_path.iterdir() if file.name.startswith("t.db-")]
+    assert beside == []
     if len(samples["memory"]) >= 30:
-        # A page cache is 16 MB, and a check of a copy leaves the allocator larger; a leak goes on.
-        assert_flat("memory", samples["memory"], 0.1, 20_000)
-        assert_flat("reader's memory", samples["reader's memory"], 0.1, 20_000)
-        assert_flat("files", samples["files"], 0.0, 2)
-        assert_flat("reader's files", samples["reader's files"], 0.0, 2)
+        for name, sampled in samples.items():
+            # A page cache is 16 MB, and a check leaves the allocator larger; a leak goes on.
+            is_files = name.endswith("files")
+            assert_flat(name, sampled, 0.0 if is_files else 0.1, 2 if is_files else 20_000)
+
+
+def is_rated(trace: Trace, times: int, number: int) -> bool:
+    """Whether it bears what was said, or what a writer was killed before it said."""
+    feedbacks = [a for a in trace.info.assessments if a.name == "good"]
+    return int(trace.info.tags.get("rated", -1)) >= number and len(feedbacks) >= times
