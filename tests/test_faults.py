@@ -69,6 +69,7 @@ static int fails(int handle, const char *call) {
 FAULT(pwrite, ssize_t, (int handle, const void *data, size_t n, off_t at), (handle, data, n, at))
 FAULT(pwrite64, ssize_t, (int handle, const void *data, size_t n, off64_t at), (handle, data, n, at))
 FAULT(write, ssize_t, (int handle, const void *data, size_t n), (handle, data, n))
+FAULT(read, ssize_t, (int handle, void *data, size_t n), (handle, data, n))
 FAULT(fdatasync, int, (int handle), (handle))
 FAULT(fsync, int, (int handle), (handle))
 FAULT(ftruncate64, int, (int handle, off64_t size), (handle, size))
@@ -219,6 +220,41 @@ def test_io_errors_lose_nothing_and_writing_goes_on_when_they_end(
     )
 
     _assert_sound(tmp_path / "store" / "traces.db", 400)
+
+
+@linux
+def test_a_spool_that_gives_an_i_o_error_holds_up_no_writing(
+    tmp_path: pathlib.Path, shim: pathlib.Path
+) -> None:
+    control, path = tmp_path / "control", tmp_path / "traces.db"
+    killed = (
+        "import os, sys, tracestore\ntracestore.set_tracking_uri(sys.argv[1])\n"
+        "with tracestore.start_span('t'): pass\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(path)], check=True)
+    control.write_text(" read ")
+    program = (
+        "import sys\nfrom tracestore import Store\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    store.create_experiment('is written')\n"
+        "    print(store.stats()['unreadable_spools'], [f.places for f in store.check()])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        env={**os.environ, **_preloading(shim), "FAULT_CONTROL": str(control)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 [(")
+    assert "Input/output error" in done.stdout
+    assert done.stderr.count("is left where it is") == 1
+    with Store(path) as store:  # the disk is well again
+        assert store.count_traces() == 1
+        assert len(store.search_experiments()) == 2
 
 
 #: Kills the process before a certain one of its calls that order what is written.

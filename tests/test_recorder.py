@@ -33,6 +33,7 @@ from tracestore.storage.record_rows import SPAN_FIELDS, TraceRecord
 from tracestore.storage.spool import Recorder
 from tracestore.storage.ticket import try_lock
 from tracestore.store import Store
+from tracestore.upkeep.findings import ERROR
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -254,6 +255,55 @@ def test_of_a_damaged_spool_the_sound_frames_are_taken(tmp_path: pathlib.Path, d
 
     with Store(path) as store:
         assert store.count_traces() == (100 if damage == "noise" else 99)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes, names that are no text")
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("directory", "no regular file"),
+        ("pipe", "no regular file"),
+        ("link to what never ends", "no regular file"),
+        ("huge", "more than a spool has"),
+        ("name that is no text", "surrogates"),
+    ],
+)
+def test_a_spool_that_cannot_be_read_holds_up_nobody_and_is_named(
+    tmp_path: pathlib.Path, kind: str, reason: str
+) -> None:
+    path = tmp_path / "traces.db"
+    odd = _left_behind(path, range(1, 4)).with_name("1-odd.spool")
+    if kind == "directory":
+        odd.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "link to what never ends":
+        odd.symlink_to("/dev/zero")
+    elif kind == "huge":
+        with odd.open("wb") as stream:
+            stream.truncate(2**40)
+    else:
+        pathlib.Path(os.fsdecode(bytes(odd.with_name("1-")) + b"\xff.spool")).write_bytes(b"")
+
+    with Store(path) as store:
+        store.create_experiment("is written")
+        assert store.count_traces() == 3
+        assert store.stats()["unreadable_spools"] == 1
+        message = "a spool that can't be read"
+        (finding,) = (f for f in store.check() if f.message == message)
+        assert finding.severity == ERROR
+        assert reason in finding.places[0]
+
+
+def test_what_lies_in_the_place_of_the_spools_folder_holds_up_nobody_and_is_named(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "traces.db"
+    pathlib.Path(f"{path}-spool").write_text("a file")
+    with Store(path) as store:
+        store.create_experiment("is written")
+        (finding,) = store.check()
+    assert finding.message == "a spool that can't be read"
 
 
 def test_a_frame_that_the_store_refuses_takes_no_other_with_it(tmp_path: pathlib.Path) -> None:

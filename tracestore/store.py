@@ -810,16 +810,22 @@ class Store:
     def stats(self) -> dict[str, Any]:
         """Return counters of this process (queued, written, dropped, failed) and of the file.
 
-        The file's: path, size_bytes (with its WAL), traces, spans, assessments, and left_behind: traces that killed
-        processes left beside the file, which the next store that is open for writing takes over. None, and an `error`
+        The file's: path, size_bytes (with its WAL), traces, spans, assessments, left_behind: traces that killed
+        processes left beside the file, which the next store that is open for writing takes over, and
+        unreadable_spools: files there that can't be read, which `check` names. None, and an `error`
         that says why, where it can't be read. Counting takes a pass over an index, 10 ms for 100,000 traces.
         """
-        names = ("traces", "spans", "assessments", "left_behind", "size_bytes")
+        names = (
+            *("traces", "spans", "assessments"),
+            *("left_behind", "unreadable_spools", "size_bytes"),
+        )
         found: dict[str, Any] = dict.fromkeys(names)
         try:
             with self.reading() as connection:
                 found |= trace_rows.counts(connection)
-                found["left_behind"] = recovery.traces_left_behind(connection, self.path)
+                found["left_behind"], found["unreadable_spools"] = recovery.traces_left_behind(
+                    connection, self.path
+                )
             found["size_bytes"] = sum(
                 os.path.getsize(self.path + suffix)  # noqa: PTH202 - a path as text
                 for suffix in ("", "-wal")

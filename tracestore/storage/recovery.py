@@ -3,7 +3,8 @@
 A spool is left behind if its lock is free. Its frames go into the store in order, together with the position,
 so that a kill in the middle repeats nothing. What a frame does not say because it costs time (previews, sums of
 tokens) is derived here. Files come from outside: only regular ones are read, and a frame that can't be stored
-is counted and left out.
+is counted and left out. Invariant: a spool that can't be read, or not be removed, holds up nobody; it stays where it
+is, and `unreadable` names it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ log = logging.getLogger("tracestore")
 #: Frames in one transaction.
 _FRAMES = 500
 
+#: A file larger than all spools of a process may be together is none.
+_MOST_BYTES = 2 * spool.LIMIT_BYTES
+
+#: What reading a spool may raise that is the file's fault: an I/O error, a name that is no text, too large.
+_FAULTS = (OSError, ValueError, MemoryError)
+
 #: What the names in the table `state` begin with; a file's name follows.
 STATE = "spool."
 
@@ -51,16 +58,65 @@ def save_positions(connection: sqlite3.Connection, positions: Sequence[tuple[str
 
 def left_behind(path: str) -> list[str]:
     """Return the spools beside the store whose process is gone. 2 µs where there is no spool."""
-    return [file for file in _spools(path) if _with_lock(file, lambda _handle: True)]
+    found = []
+    for file in _spools(path):
+        with contextlib.suppress(*_FAULTS):  # named by `unreadable`
+            if _with_lock(file, lambda _handle: True):
+                found.append(file)
+    return found
 
 
-def traces_left_behind(connection: sqlite3.Connection, path: str) -> int:
-    """Return how many traces dead processes left that the store does not hold. Reads their spools, changes nothing."""
+def traces_left_behind(connection: sqlite3.Connection, path: str) -> tuple[int, int]:
+    """Return how many traces dead processes left that the store does not hold, and how many spools can't be read.
+
+    Reads the spools, changes nothing.
+    """
 
     def count(handle: int, file: str) -> int:
         return sum(trace is not None for _, trace, _ in _untaken(connection, file, handle))
 
-    return sum(_with_lock(file, functools.partial(count, file=file)) or 0 for file in _spools(path))
+    traces = 0
+    for file in _spools(path):
+        with contextlib.suppress(*_FAULTS):  # counted below
+            traces += _with_lock(file, functools.partial(count, file=file)) or 0
+    return traces, len(unreadable(path))
+
+
+def unreadable(path: str) -> list[tuple[str, str]]:
+    """Return name and reason of what lies in the place of spools and can't be read. Reads spools of dead processes."""
+    folder = path + spool.SUFFIX
+    try:
+        with os.scandir(folder) as entries:
+            files = sorted(entry.path for entry in entries if entry.name.endswith(".spool"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [(os.path.basename(folder), error.strerror or str(error))]  # noqa: PTH119 - a path as text
+    reasons = ((file, _fault(file)) for file in files)
+    return [(_shown(file), reason) for file, reason in reasons if reason is not None]
+
+
+def _fault(file: str) -> str | None:
+    """Return why a spool can't be read, None where it can, or its process is alive, or it is gone."""
+    try:
+        if not stat.S_ISREG(os.lstat(file).st_mode):
+            return "no regular file"
+        _name_of(file).encode()
+        handle = os.open(file, _READ_FLAGS)
+        try:
+            if try_lock(handle):
+                _read(handle)
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        return None
+    except _FAULTS as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
+def _shown(file: str) -> str:
+    return os.path.basename(file).encode("utf-8", "backslashreplace").decode()  # noqa: PTH119 - a path as text
 
 
 def take_over(connection: sqlite3.Connection, path: str, transaction: _Transaction) -> int:
@@ -74,7 +130,10 @@ def take_over(connection: sqlite3.Connection, path: str, transaction: _Transacti
         def take(handle: int, file: str = file) -> int:
             return _take(connection, file, handle, transaction)
 
-        taken += _with_lock(file, take, remove=True) or 0
+        try:
+            taken += _with_lock(file, take, remove=True) or 0
+        except _FAULTS as error:
+            _say_once(file, error)
     with contextlib.suppress(OSError):
         os.rmdir(path + spool.SUFFIX)  # noqa: PTH106 - a path as text
     _forget_positions(connection, path, transaction)
@@ -95,15 +154,34 @@ def _spools(path: str) -> list[str]:
         return []
 
 
+def _say_once(file: str, error: BaseException) -> None:
+    if file not in _said:
+        _said.add(file)
+        log.warning(
+            "%s, left by a process that was killed, is left where it is: %s", _shown(file), error
+        )
+
+
+#: Spools that were reported.
+_said: set[str] = set()
+
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+
+
 def _with_lock(file: str, action: Callable[[int], Any], *, remove: bool = False) -> Any:
     """Return what `action` says of the open file, None where its process is alive or it is gone.
 
     With `remove` the file goes afterwards, unless the action raises.
     """
-    flags = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        handle = os.open(file, flags | (os.O_RDWR if os.access(file, os.W_OK) else os.O_RDONLY))
+        writable = os.O_RDWR if os.access(file, os.W_OK) else os.O_RDONLY
+        handle = os.open(file, _READ_FLAGS | writable)
     except OSError:
         return None
     try:
@@ -160,8 +238,16 @@ def _untaken(connection: sqlite3.Connection, file: str, handle: int) -> list[Fra
     """Return the frames of an open spool that the store does not hold."""
     row = connection.execute("SELECT value FROM state WHERE name = ?", (_name_of(file),)).fetchone()
     position = int(row[0]) if row is not None else 0
+    return [frame for frame in _sound(_read(handle)) if frame[0] > position]
+
+
+def _read(handle: int) -> bytes:
+    size = os.fstat(handle).st_size
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size:,} bytes are more than a spool has")
     with open(handle, "rb", closefd=False) as stream:
-        return [frame for frame in _sound(stream.read()) if frame[0] > position]
+        stream.seek(0)
+        return stream.read(size)
 
 
 def _name_of(file: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tracestore.errors import DamagedFileError
-from tracestore.storage import schema
+from tracestore.storage import recovery, schema
 from tracestore.storage.connection import open_for_reading
 from tracestore.storage.interruption import heeding_signals
 from tracestore.storage.planted import differences
@@ -37,6 +37,7 @@ def check(file: File, progress: Progress) -> list[Finding]:
         ("rows", lambda: _check_rows(file, findings, progress)),
         ("JSON", lambda: _check_json(file, findings)),
         ("spans", lambda: check_spans(file, findings, progress)),
+        ("spools", lambda: _check_spools(file, findings)),
         ("text index", lambda: check_text_index(file, findings, progress)),
     )
     for number, (name, part) in enumerate(parts):
@@ -53,6 +54,11 @@ def _check_schema(file: File, findings: Findings) -> None:
     with file.reading() as connection:
         for difference in differences(connection):
             findings.add(ERROR, "a schema that is not a store's", difference)
+
+
+def _check_spools(file: File, findings: Findings) -> None:
+    for name, reason in recovery.unreadable(file.path):
+        findings.add(ERROR, "a spool that can't be read", f"{name}: {reason}")
 
 
 def _check_pages(file: File, findings: Findings) -> None:
