@@ -27,6 +27,7 @@ from tracestore.errors import (
 from tracestore.storage import trace_rows
 from tracestore.storage.schema import PAGE_SIZE_BYTES
 from tracestore.upkeep.copies import Merged
+from tracestore.upkeep.findings import LEFTOVER
 
 TRACES = 50
 
@@ -54,6 +55,54 @@ def assert_sound(path: pathlib.Path | str) -> None:
 
 def partials(path: pathlib.Path) -> list[str]:
     return [file.name for file in path.parent.iterdir() if ".partial" in file.name]
+
+
+#: Begins a copy, says so, and waits within it.
+COPIER = """
+import sys, time
+from tracestore import Store
+def say(phase, done, total):
+    print(phase, flush=True)
+    time.sleep(100)
+with Store(sys.argv[1]) as store:
+    store.backup(sys.argv[2], progress=say) if sys.argv[3] == "backup" else store.extract(None, sys.argv[2], progress=say)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform not in ("linux", "win32"), reason="other machines may be at work there"
+)
+@pytest.mark.parametrize("kind", ["backup", "extract"])
+def test_what_a_killed_process_left_of_a_copy_is_named_and_removed_and_a_living_ones_is_not(
+    path: pathlib.Path, tmp_path: pathlib.Path, kind: str
+) -> None:
+    def begin(target: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", COPIER, str(path), str(tmp_path / target), kind]
+        copier = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert copier.stdout is not None
+        copier.stdout.readline()
+        return copier
+
+    def end(copier: subprocess.Popen[bytes]) -> None:
+        copier.kill()
+        copier.communicate()
+
+    living = begin("living.db")
+    try:
+        of_living = set(partials(path))
+        end(begin("first [1].db"))
+        left = sorted(set(partials(path)) - of_living)
+        with Store(path) as store:
+            (finding,) = store.check()
+            assert (finding.severity, finding.places) == (LEFTOVER, (left[0],))
+            store.backup(tmp_path / "second [2].db")
+            assert set(partials(path)) == of_living
+            end(begin("third.db"))
+            store.vacuum()
+            assert set(partials(path)) == of_living
+            assert store.check() == []
+    finally:
+        end(living)
 
 
 # Backup ---------------------------------------------------------------------------------------------------

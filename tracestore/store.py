@@ -1041,6 +1041,8 @@ class Store:
     def vacuum(self, *, progress: Progress = silent) -> Vacuumed:
         """Make the file smaller: rows that belong to nothing, gaps of the text index, free pages.
 
+        Also removes what killed processes left of copies that they were making in the file's folder.
+
         In steps of about 25 ms, so programs go on recording. `extract(None, path)` makes the smallest copy.
 
         Args:

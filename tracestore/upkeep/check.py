@@ -7,6 +7,7 @@ damage ends one part of the check, never the check.
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from tracestore.storage.connection import open_for_reading
 from tracestore.storage.interruption import heeding_signals
 from tracestore.storage.planted import differences
 from tracestore.upkeep.file import File, Progress
-from tracestore.upkeep.findings import DAMAGE, ERROR, Finding, Findings
+from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding, Findings
 from tracestore.upkeep.invariants import INVARIANTS, JSON_COLUMNS
+from tracestore.upkeep.new_file import unfinished
 from tracestore.upkeep.spans_check import check_spans, check_text_index
 
 #: Messages of SQLite's own check that are looked for; a damaged file has thousands.
@@ -37,7 +39,7 @@ def check(file: File, progress: Progress) -> list[Finding]:
         ("rows", lambda: _check_rows(file, findings, progress)),
         ("JSON", lambda: _check_json(file, findings)),
         ("spans", lambda: check_spans(file, findings, progress)),
-        ("spools", lambda: _check_spools(file, findings)),
+        ("files beside it", lambda: _check_beside(file, findings)),
         ("text index", lambda: check_text_index(file, findings, progress)),
     )
     for number, (name, part) in enumerate(parts):
@@ -56,7 +58,9 @@ def _check_schema(file: File, findings: Findings) -> None:
             findings.add(ERROR, "a schema that is not a store's", difference)
 
 
-def _check_spools(file: File, findings: Findings) -> None:
+def _check_beside(file: File, findings: Findings) -> None:
+    for name in unfinished(pathlib.Path(file.path).parent):
+        findings.add(LEFTOVER, "a copy that a killed process left unfinished", name)
     for name, reason in recovery.unreadable(file.path):
         findings.add(ERROR, "a spool that can't be read", f"{name}: {reason}")
 

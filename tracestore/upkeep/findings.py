@@ -14,7 +14,7 @@ _MOST_PLACES = 5
 DAMAGE = "damage"
 #: Something that always holds in a store does not: a search may answer wrongly.
 ERROR = "error"
-#: Rows that belong to nothing and change no answer: `vacuum` removes them.
+#: Rows, or files beside it, that belong to nothing and change no answer: `vacuum` removes them.
 LEFTOVER = "leftover"
 
 

@@ -6,6 +6,7 @@ In steps that hold the file for a moment each, so programs go on recording.
 from __future__ import annotations
 
 import functools
+import pathlib
 import sqlite3
 import time
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import msgspec
 from tracestore.storage import indexer, payloads
 from tracestore.upkeep import LOCK_S, space
 from tracestore.upkeep.file import File, Progress
+from tracestore.upkeep.new_file import remove_unfinished
 from tracestore.upkeep.prune import give_back
 
 #: Rows deleted in one transaction.
@@ -60,6 +62,7 @@ class Vacuumed(msgspec.Struct, frozen=True):
 
 def vacuum(file: File, progress: Progress) -> Vacuumed:
     """Make the file as small as it can be in place; see `Store.vacuum`."""
+    remove_unfinished(pathlib.Path(file.path).parent)
     with file.reading() as connection:
         size = space.page_size_bytes(connection)
         before, _ = space.page_counts(connection)
