@@ -389,11 +389,13 @@ class Writer:
         Recording may go on: the next record starts a new thread.
         """
         thread = self._thread
-        if thread is None or not thread.is_alive() or self._on_writing_thread():
+        if thread is None or self._on_writing_thread():
             return True
         self._stop_deadline = time.monotonic() + timeout_s
         self._stopping = True
         self._tokens.put(None)
+        if not thread.is_alive():
+            return True  # Ctrl-C came within its start: it will find that it is to stop, or never run
         thread.join(timeout_s)
         return not thread.is_alive()
 
