@@ -8,6 +8,7 @@ import copy
 import logging
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +26,7 @@ from tracestore.entities import (
     SpanStatusCode,
 )
 from tracestore.errors import InvalidArgumentError
+from tracestore.storage.schema import END_MS, END_NS
 from tracestore.store import Store
 
 # ------------------------------------------------------------------------------------------ nesting
@@ -187,10 +189,20 @@ def test_times_may_be_given(recording: Store) -> None:
     assert trace.info.execution_duration == 2_500
 
 
-@pytest.mark.parametrize("moment", ["soon", -1, 10**30, float("nan"), [1]])
+def test_the_last_time_that_can_be_is_kept(recording: Store) -> None:
+    moment = END_NS - 1
+    tracestore.start_span_no_context("span", start_time_ns=moment).end(end_time_ns=moment)
+    assert only_trace(recording).info.request_time == END_MS - 1
+    assert recording.count_traces(f"timestamp = {END_MS - 1}") == 1
+
+
+@pytest.mark.parametrize("moment", ["soon", -1, END_NS, 2**63 - 1, 10**30, float("nan"), [1]])
 def test_times_that_cannot_be_are_now(
     recording: Store, caplog: pytest.LogCaptureFixture, moment: Any
 ) -> None:
+    tracestore.start_span_no_context("root", start_time_ns=moment).end()
+    assert abs(time.time() * 1000 - only_trace(recording).info.request_time) < 10**5
+    recording.delete_traces("0", max_timestamp_millis=END_MS - 1)
     with tracestore.start_span("parent"):
         tracestore.start_span_no_context("span", start_time_ns=moment).end(end_time_ns=moment)
     span = named(only_trace(recording), "span")

@@ -73,6 +73,7 @@ def phoenix_file(path: pathlib.Path) -> str:
             ),
             ("zz", None, "odd", *times, "OK", "", "{}", "[]"),
             ("c" * 16, "a" * 16, "broken", "never", None, "OK", "", "{", "[]"),
+            ("d" * 16, "a" * 16, "far", "9999-12-31 23:59:59+00:00", None, "OK", "", "{}", "[]"),
         ]
         connection.executemany(
             "INSERT INTO spans (trace_rowid, span_id, parent_id, name, start_time, end_time, status_code,"
@@ -88,7 +89,7 @@ def test_a_file_of_phoenix_is_read(recording: Store, tmp_path: pathlib.Path) -> 
     before = pathlib.Path(path).read_bytes()
     imported = import_into(recording, path)
     assert (imported.format, imported.traces, imported.spans) == ("phoenix", 1, 2)
-    assert imported.skipped == {"spans that can't be read": 2}
+    assert imported.skipped == {"spans that can't be read": 3}
     (found,) = recording.search_traces()
     assert (found.trace_id, found.info.name) == (f"tr-{TRACE_ID}", "root")
     assert found.info.execution_duration == 1500

@@ -33,6 +33,7 @@ from tracestore.otlp.outgoing import traces_data
 from tracestore.otlp.reading import foreign_spans
 from tracestore.otlp.sending import Failure, RefusedError, Sender, target
 from tracestore.otlp.values import any_value, plain
+from tracestore.storage.schema import END_NS
 from tracestore.store import Store
 
 
@@ -311,11 +312,12 @@ def test_a_trace_that_is_spread_over_lines_is_one(
                 line("c" * 16, "b" * 16, status={"code": "STATUS_CODE_ERROR", "message": "bad"}),
                 line("a" * 16, "", kind="SPAN_KIND_SERVER"),
                 line("", ""),
+                line("d" * 16, "a" * 16, startTimeUnixNano=str(END_NS)),
             )
         )
     )
     imported = import_into(recording, str(path))
-    assert imported.skipped == {"spans without valid ids or times": 1}
+    assert imported.skipped == {"spans without valid ids or times": 2}
     assert (imported.seen, imported.traces, imported.spans) == (1, 1, 3)
     (found,) = recording.search_traces()
     assert found.trace_id == f"tr-{trace_id}"

@@ -11,19 +11,22 @@ import msgspec
 from tracestore.arguments import shown
 from tracestore.encoding import MAX_PAYLOAD_BYTES, encode, text_of
 from tracestore.entities.span import SpanEvent
+from tracestore.storage.schema import END_NS
 
 log = logging.getLogger("tracestore")
 
 
-def moment_ns(value: Any, what: str, unit: str = "nanoseconds since 1970") -> int | None:
-    """Return `value` as a whole number of `unit`; None, and a warning that names `what`, for anything else."""
+def moment_ns(
+    value: Any, what: str, unit: str = "nanoseconds since 1970", end: int = END_NS
+) -> int | None:
+    """Return `value` as a whole number of `unit` below `end`; None, and a warning that names `what`, for anything else."""
     try:
         moment = int(value)
     except (TypeError, ValueError, OverflowError):
         moment = -1
-    if 0 <= moment < 2**63:
+    if 0 <= moment < end:
         return moment
-    log.warning("%s is %s and ignored: it must be %s", what, shown(value), unit)
+    log.warning("%s is %s and ignored: it must be %s, below %s", what, shown(value), unit, end)
     return None
 
 

@@ -17,7 +17,7 @@ from tracestore.entities.span import INTERMEDIATE_OUTPUTS_KEY, TRACE_ID_KEY
 from tracestore.entities.trace import COST_KEY, NAME_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY
 from tracestore.errors import InvalidArgumentError
 from tracestore.runtime import runtime
-from tracestore.storage.schema import RESOURCE_KEYS
+from tracestore.storage.schema import END_MS, RESOURCE_KEYS
 
 #: Metadata that says of a whole trace what is worked out anew for the one it is added to.
 _OF_THE_WHOLE = RESOURCE_KEYS | {COST_KEY, SCHEMA_KEY, TOKEN_USAGE_KEY}
@@ -158,8 +158,8 @@ def log_trace(
     warnings.warn(
         "log_trace is older; start_span and trace record more", category=FutureWarning, stacklevel=2
     )
-    start_ms = moment_ns(start_time_ms or 0, "start_time_ms", "milliseconds since 1970")
-    taken_ms = moment_ns(execution_time_ms or 0, "execution_time_ms", "milliseconds")
+    start_ms = moment_ns(start_time_ms or 0, "start_time_ms", "milliseconds since 1970", END_MS)
+    taken_ms = moment_ns(execution_time_ms or 0, "execution_time_ms", "milliseconds", END_MS)
     start_ns = start_ms * 1_000_000 if start_ms else None
     end_ns = start_ns + taken_ms * 1_000_000 if start_ns and taken_ms else None
     span = start_span_no_context(

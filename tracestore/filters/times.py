@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tracestore.filters import ast, fields, values
-from tracestore.storage.schema import ID_BITS
+from tracestore.storage.schema import END_MS, ID_BITS
 
 #: The range of milliseconds whose ids fit into 64 bits.
-MAX_MS = 2 ** (63 - ID_BITS) - 1
-MIN_MS = -(2 ** (63 - ID_BITS))
+MAX_MS = END_MS - 1
+MIN_MS = -END_MS
 
 #: The lowest and the highest id that there can be.
 ALL_IDS = (MIN_MS << ID_BITS, values.MAX_INTEGER)

@@ -11,6 +11,8 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
+from tracestore.storage.schema import END_NS
+
 T = TypeVar("T")
 
 
@@ -77,4 +79,7 @@ def nanoseconds(text: str) -> int:
     moment = dt.datetime.fromisoformat(plain)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    found = (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    if not 0 <= found < END_NS:
+        raise ValueError(f"{text!r} is before 1970, or too far in the future")
+    return found

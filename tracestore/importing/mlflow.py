@@ -39,7 +39,7 @@ from tracestore.importing.foreign_file import columns_of, has_tables, opened, ta
 from tracestore.importing.mlflow_spans import span_record
 from tracestore.redaction import policy
 from tracestore.storage.record_rows import Cost, SpanRecord, TraceRecord, Usage
-from tracestore.storage.schema import ID_BITS
+from tracestore.storage.schema import END_MS
 
 #: Traces read, and written, at a time.
 TRACES_PER_BATCH = 200
@@ -210,7 +210,7 @@ class MlflowFile:
     ) -> TraceRecord | None:
         """Return one trace as it is to be written, None where its time is none."""
         start_ms, duration_ms = info["timestamp_ms"], info["execution_time_ms"]
-        if not (isinstance(start_ms, int) and 0 <= start_ms < 2 ** (63 - ID_BITS)):
+        if not (isinstance(start_ms, int) and 0 <= start_ms < END_MS):
             self._skipped["traces without a time"] += 1
             return None
         status = info["status"] if info["status"] in _STATES else TraceState.STATE_UNSPECIFIED.value

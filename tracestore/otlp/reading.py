@@ -9,6 +9,7 @@ from tracestore.encoding import clean_text
 from tracestore.otlp.incoming import ForeignSpan
 from tracestore.otlp.messages import SPAN_KINDS, STATUS_CODES
 from tracestore.otlp.values import plain_attributes
+from tracestore.storage.schema import END_NS
 
 _DROPPED = "droppedAttributesCount"
 
@@ -49,7 +50,7 @@ def _foreign_span(
     trace_id, span_id = span.get("traceId", ""), span.get("spanId", "")
     start_ns, end_ns = span.get("startTimeUnixNano", 0), span.get("endTimeUnixNano", 0)
     parent_id = span.get("parentSpanId", "")
-    if (len(trace_id), len(span_id)) != (32, 16) or max(start_ns, end_ns) >= 2**63:
+    if (len(trace_id), len(span_id)) != (32, 16) or max(start_ns, end_ns) >= END_NS:
         return None
     if not int(trace_id, 16) or not int(span_id, 16) or len(parent_id) not in (0, 16):
         return None

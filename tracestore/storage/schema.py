@@ -31,6 +31,10 @@ VERSION = 5
 #: Bits of `traces.id` below the milliseconds: up to 1,048,576 traces start in the same millisecond.
 ID_BITS = 20
 
+#: The first moment whose traces would have keys of more than 64 bits: in the year 2248.
+END_MS = 1 << (63 - ID_BITS)
+END_NS = END_MS * 1_000_000
+
 #: Bytes a page: the workload's 5.6 KB of payload take 9.0 KB of file a trace, 10.6 with 8192, 11.1 with the default 4096.
 PAGE_SIZE_BYTES = 16_384
 
