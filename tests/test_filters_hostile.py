@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import tracestore
 from tests import filter_store, fuzz_filters
 from tests.filter_strategies import filters as generated_filters
 from tests.test_search_pages import trace
@@ -24,6 +25,7 @@ from tracestore.filters.meaning import normalise
 from tracestore.filters.parser import MAX_CONDITIONS, MAX_NESTING, parse
 from tracestore.search import Query, search_ids
 from tracestore.search.order import MAX_ORDER_ITEMS
+from tracestore.store import Store
 
 #: A literal that would be seen anywhere.
 MARK = "zqx"
@@ -335,6 +337,26 @@ def test_damaged_json_does_no_harm(connection: sqlite3.Connection, document: str
     ):
         search_ids(connection, Query(source), 5)
         search_ids(connection, Query(f"NOT ({source})"), 5)
+
+
+@pytest.mark.parametrize("shown", ["'x␀y'", "'x_y'"])
+@pytest.mark.parametrize(
+    "field", ["tags.k", "span.attributes.k", "span.attributes.a.k", "feedback.k", "feedback.o.k"]
+)
+def test_a_nul_is_found_as_it_is_shown(recording: Store, field: str, shown: str) -> None:
+    """By equality and by pattern, through the index and without it."""
+    with tracestore.start_span("a") as span:
+        span.set_attributes({"k": "x\0y", "a": {"k": "x\0y"}})
+        tracestore.update_current_trace(tags={"k": "x\0y"})
+    recording.log_feedback(span.trace_id, "k", "x\0y")
+    recording.log_feedback(span.trace_id, "o", {"k": "x\0y"})
+    equals = f"{field} LIKE {shown}" if "_" in shown else f"{field} = {shown}"
+
+    assert recording.count_traces(equals) == 1
+    assert recording.count_traces(f"NOT {equals}") == 0
+    if "_" not in shown:
+        assert recording.count_traces(f"{field} IN ({shown}, 'z')") == 1
+        assert recording.count_traces(f"{field} != {shown}") == 0
 
 
 def test_broken_connection_is_a_store_error(connection: sqlite3.Connection) -> None:

@@ -137,6 +137,8 @@ def matches(
     value = value_at(decoded(document), path)
     if value is None:
         return 0
+    if isinstance(value, str):
+        value = clean_text(value)  # as patterns see it, and the indexes
     wanted = _literal(literal)
     if operator in _ORDER:
         comparable = (_is_number(value) and _is_number(wanted)) or (

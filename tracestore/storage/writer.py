@@ -395,7 +395,9 @@ class Writer:
         self._stopping = True
         self._tokens.put(None)
         if not thread.is_alive():
-            return True  # Ctrl-C came within its start: it will find that it is to stop, or never run
+            return (
+                True  # Ctrl-C came within its start: it will find that it is to stop, or never run
+            )
         thread.join(timeout_s)
         return not thread.is_alive()
 
