@@ -314,6 +314,35 @@ def test_a_file_that_is_gone_is_noticed_and_a_new_one_made(
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="which removes no open file")
+@pytest.mark.parametrize("suffixes", [("-wal", "-shm"), ("-wal",), ("-shm",)])
+def test_a_wal_that_is_removed_under_a_program_takes_nothing_with_it(
+    tmp_path: pathlib.Path, suffixes: tuple[str, ...]
+) -> None:
+    path = tmp_path / "traces.db"
+    program = f"""
+import os, sys, tracestore
+tracestore.set_tracking_uri(sys.argv[1])
+for moment in ("before", "after", "later"):
+    for _ in range(3):
+        with tracestore.start_span(moment): pass
+    assert tracestore.flush(20)
+    if moment == "before":
+        for suffix in {suffixes!r}:
+            os.unlink(sys.argv[1] + suffix)
+assert len(tracestore.search_traces(return_type="list")) == 9
+os._exit(9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 9, done.stderr
+    with Store(path) as store:
+        assert store.count_traces() == 9
+        assert [f for f in store.check() if f.severity != "leftover"] == []
+
+
 def test_counters_are_there_where_the_file_is_not(tmp_path: pathlib.Path) -> None:
     tracestore.set_tracking_uri(tmp_path)  # a directory
     try:

@@ -234,6 +234,8 @@ class Database:
 
     def _committed(self) -> None:
         """One commit in SYNC_S is synchronised: this one, or `sync` is due."""
+        if self._wal is None:  # made by the first transaction
+            self._wal = identity(self.path + "-wal")
         now = time.monotonic()
         if self._unsynced_since is None:
             self._unsynced_since = now
@@ -279,11 +281,16 @@ class Database:
 
     @property
     def was_replaced(self) -> bool:
-        """Whether the file that is written to bears the name no longer."""
-        return self._writer is not None and identity(self.path) != self._file
+        """Whether the file that is written to, or its WAL, bears the name no longer."""
+        if self._writer is None:
+            return False
+        has_wal = self._wal is None or identity(self.path + "-wal") == self._wal
+        return identity(self.path) != self._file or not has_wal
 
     def _leave_replaced_file(self) -> None:
         """Notice that the file was deleted, moved or replaced: what is written now goes into a new one.
+
+        Or only its WAL, as by who tidies up: what goes into one that has no name would be gone with the process.
 
         The old file gets what its WAL holds, and the WAL goes: by its name SQLite would take it for the new file's,
         and bring it over what that holds.
@@ -291,7 +298,12 @@ class Database:
         writer = self._writer
         if writer is None or not self.was_replaced:
             return
-        log.warning("%s was deleted, moved or replaced; recording goes on in a new file", self.path)
+        if identity(self.path) == self._file:
+            log.warning("%s-wal was deleted or replaced; what it held is in the file", self.path)
+        else:
+            log.warning(
+                "%s was deleted, moved or replaced; recording goes on in a new file", self.path
+            )
         self._writer = None
         self.readers.close()
         connections.leave(writer, self.path, self._wal)

@@ -394,10 +394,8 @@ class Writer:
         self._stop_deadline = time.monotonic() + timeout_s
         self._stopping = True
         self._tokens.put(None)
-        if not thread.is_alive():
-            return (
-                True  # Ctrl-C came within its start: it will find that it is to stop, or never run
-            )
+        if not thread.is_alive():  # Ctrl-C came within its start: it finds that it is to stop
+            return True
         thread.join(timeout_s)
         return not thread.is_alive()
 
