@@ -352,6 +352,32 @@ def test_what_is_never_absent_may_be_asked_for_beside_any_index(
         assert store.metrics("count", filter_string).tuples() == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("source", "indexes"),
+    [
+        ("name = 'common' AND tags.k = 'a' AND status = 'OK'", 3),
+        ("name = 'common' AND status = 'ERROR'", 0),  # one is rare: each of its traces is looked up
+        ("tags.k = 'a' AND tags.env = 'prod' AND span_count >= 0", 2),
+        ("name = 'common' OR tags.env = 'prod'", 0),
+    ],
+)
+def test_common_conditions_are_read_side_by_side(
+    connection: sqlite3.Connection, source: str, indexes: int
+) -> None:
+    explained = search.explain(connection, Query(source))
+    assert explained.count("INTERSECT") - explained.count("MERGE (INTERSECT)") == max(
+        indexes - 1, 0
+    )
+    assert explained.count("drives ") == max(indexes, 1)
+    assert "TEMP B-TREE" not in explained or not indexes
+    every = Query(source)
+    ids, _ = search.search_ids(connection, every, None)
+    assert len(ids) == search.count(connection, every) == len(set(ids))
+    assert ids == sorted(ids, reverse=True)
+    pages = search.search_ids(connection, every, 7)
+    assert pages[0] == ids[:7]
+
+
 def test_two_equalities_of_one_span_read_indexes_and_no_row(
     connection: sqlite3.Connection,
 ) -> None:

@@ -1,8 +1,8 @@
 """The indexes of the file, and what they hand out: the ids of traces, in the order of time where they can.
 
 A *scan* is one range of one index. An index whose columns are all given as equal is in the order of ids, which is
-the order of time; a range of it is so only after sorting. A *stream* is one scan, or several merged. Knows the
-names of tables and columns, but neither SQL statements nor a connection.
+the order of time; a range of it is so only after sorting. A *stream* is one scan, several merged, or what several
+have in common. Knows the names of tables and columns, but neither SQL statements nor a connection.
 """
 
 from __future__ import annotations
@@ -168,7 +168,30 @@ class Merge:
         return all(leg.is_exact for leg in self.legs)
 
 
-Stream: TypeAlias = "Scan | Merge"
+@dataclass(frozen=True)
+class Meet:
+    """What several ranges have in common, in the order of ids, of indexes that are in that order.
+
+    Attributes:
+        legs: The ranges, each of them ordered.
+        of_spans: Whether one span is in all of them, which are of indexes on spans; else only the trace is.
+        is_exact: Whether it hands out exactly the traces that meet the conditions of all.
+    """
+
+    legs: tuple[Scan, ...]
+    of_spans: bool = False
+    is_exact: bool = False
+
+
+Stream: TypeAlias = "Scan | Merge | Meet"
+
+
+def can_meet(scan: Scan, *, of_spans: bool = False) -> bool:
+    """Return whether the scan can be a leg of a `Meet`; with `of_spans` whether it says each span, too."""
+    index = INDEXES[scan.index]
+    is_ordered = scan.is_ordered and scan.found is None and index.columns != (index.trace,)
+    return is_ordered and (not of_spans or (scan.is_exact and index.table == "spans"))
+
 
 #: Hands out every trace.
 ALL = Scan("traces_time", (), ((">=", MIN_INTEGER), ("<=", MAX_INTEGER)), is_exact=True)

@@ -3,8 +3,8 @@
 A *stream* hands out the ids of all traces that meet a condition, and maybe some that don't, in the order of
 ids, which is the order of time. An index whose leading columns are given as equal is such a stream for free;
 a range of an index is one after sorting, so only while it is small. Streams of OR are merged, of an AND one
-suffices: the other conditions are checked on each trace it hands out. So the first hundred results cost what
-the rarest condition costs, and nothing is trusted to SQLite's guesses, which know no counts.
+suffices: the other conditions are checked on each trace it hands out; where that is common too, streams of others
+as common are read side by side with it. So the first hundred results cost what the rarest condition costs, and nothing is trusted to SQLite's guesses, which know no counts.
 
 Knows the indexes of the file but neither SQL nor a connection: who calls `choose` measures.
 Invariant: a stream misses no trace that meets its condition.
@@ -19,8 +19,22 @@ from dataclasses import dataclass, replace
 from tracestore.filters import ast, fields, values
 from tracestore.filters.ast import negation
 from tracestore.filters.fields import Source
-from tracestore.filters.indexes import MAX_LEGS, NOTHING, Measure, Merge, Probe, Scan, Stream
+from tracestore.filters.indexes import (
+    MAX_LEGS,
+    NOTHING,
+    Measure,
+    Meet,
+    Merge,
+    Probe,
+    Scan,
+    Stream,
+    can_meet,
+)
 from tracestore.filters.scans import is_of_whole_text, joint_scans, scan_of_all, scans_of
+
+#: A condition is met with the rarest if it has at most so many times its entries: to read one in order takes a
+#: tenth of the time of looking one up.
+MEET_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class Plan:
 
     Attributes:
         driver: What hands out the traces to look at; None: all traces, in the order of ids.
+        driving: The conditions that it is of; for `explain`.
         checks: What remains to be checked on each.
         low: Lowest id that can match.
         high: Highest id that can match.
@@ -52,6 +67,7 @@ class Plan:
     """
 
     driver: Choice | None
+    driving: tuple[Considered, ...]
     checks: tuple[ast.Node, ...]
     low: int
     high: int
@@ -74,15 +90,67 @@ def make(
         Considered(term, choose(term, probe, in_id_order=in_id_order))
         for term in _grouped(terms, probe)
     )
-    driving = min(
-        (item for item in considered if item.choice is not None),
-        key=lambda item: _rows(item.choice) if item.choice else 0,
-        default=None,
-    )
-    driver = driving.choice if driving else None
-    is_done = driver is not None and driver.stream.is_exact
-    checks = tuple(item.condition for item in considered if not (is_done and item is driving))
-    return Plan(driver, checks, low, high, considered)
+    driving = _driving([item for item in considered if item.choice is not None], probe)
+    checks = tuple(item.condition for item in considered if item not in driving.done)
+    return Plan(driving.choice, driving.items, checks, low, high, considered)
+
+
+@dataclass(frozen=True)
+class _Driving:
+    """What drives, the conditions it is of, and those of them that need no further look."""
+
+    choice: Choice | None
+    items: tuple[Considered, ...]
+    done: tuple[Considered, ...]
+
+
+def _driving(items: list[Considered], probe: Probe) -> _Driving:
+    """Return the rarest condition, or where it is common what it and others that are not much more so have in common."""
+    best = min(items, key=_rows_of, default=None)
+    if best is None or best.choice is None:
+        return _Driving(None, (), ())
+    measure = best.choice.measure
+    single = _Driving(best.choice, (best,), (best,) if best.choice.stream.is_exact else ())
+    if measure.is_complete:
+        return single
+    within_spans = _meet_of_spans(best.condition, probe)
+    if within_spans is not None:
+        return replace(
+            single,
+            choice=Choice(within_spans, measure),
+            done=(best,) if within_spans.is_exact else (),
+        )
+    most = MEET_ROWS * measure.rows
+    legs = {item: scan for item in items if _rows_of(item) <= most and (scan := _leg_of(item))}
+    if best not in legs or len(legs) == 1:
+        return single
+    done = tuple(item for item, leg in legs.items() if leg.is_exact)
+    meet = Meet(tuple(legs.values()), is_exact=len(done) == len(legs))
+    return _Driving(Choice(meet, measure), tuple(legs), done)
+
+
+def _leg_of(item: Considered) -> Scan | None:
+    """Return the scan of a condition if it can meet others: if its index has all of it in the order of ids."""
+    scan = None if item.choice is None else item.choice.stream
+    return scan if isinstance(scan, Scan) and can_meet(scan) else None
+
+
+def _meet_of_spans(node: ast.Node, probe: Probe) -> Meet | None:
+    """Return what conditions on one span have in common; None where it takes less to look each of the rarest up."""
+    some = isinstance(node, ast.SpanTest) and node.quantifier == "any_span"
+    inner = node.condition if isinstance(node, ast.SpanTest) else node
+    if not some or not isinstance(inner, ast.And):
+        return None
+    leaves = [each for each in inner.operands if isinstance(each, (ast.Comparison, ast.NullTest))]
+    found = [scans_of(leaf, probe) for leaf in leaves]
+    rows = {
+        scans[0]: probe.measure(scans[0]).rows
+        for scans in found
+        if len(scans) == 1 and can_meet(scans[0], of_spans=True)
+    }
+    most = MEET_ROWS * min(rows.values(), default=0)
+    legs = tuple(scan for scan in rows if rows[scan] <= most)
+    return Meet(legs, True, len(legs) == len(inner.operands)) if len(legs) > 1 else None
 
 
 def choose(node: ast.Node, probe: Probe, *, in_id_order: bool) -> Choice | None:
@@ -180,6 +248,10 @@ _COLUMNS_OF = {
 
 def _rows(choice: Choice) -> float:
     return choice.measure.rows
+
+
+def _rows_of(item: Considered) -> float:
+    return item.choice.measure.rows if item.choice is not None else sys.float_info.max
 
 
 def _grouped(terms: tuple[ast.Node, ...], probe: Probe) -> tuple[ast.Node, ...]:

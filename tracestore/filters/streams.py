@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tracestore.filters.indexes import INDEXES, Scan, Stream
+from tracestore.filters.indexes import INDEXES, Meet, Scan, Stream
 from tracestore.filters.sql import FALSE, Bindable, Fragment, build, join, marks
 
 #: The lowest and the highest id of all traces.
@@ -25,6 +25,8 @@ _MAX_GAPS = 16
 def stream(source: Stream, low: int, high: int, *, descending: bool) -> Fragment:
     """Return the SELECT of a stream: ids of traces as `trace`, each once, in the order of ids."""
     direction = "DESC" if descending else "ASC"
+    if isinstance(source, Meet):
+        return _meet(source, low, high, direction)
     # Without a LIMIT SQLite may drop this ORDER BY, seeing no use in it.
     return build(f"{{}}\nORDER BY trace {direction}\nLIMIT -1", unordered(source, low, high))
 
@@ -35,6 +37,9 @@ def unordered(source: Stream, low: int, high: int, *, of_all_time: bool = False)
     With `of_all_time`, which says that all ids are from `low` to `high`, SQLite is not told: a count of a common
     tag takes a fifth less.
     """
+    if isinstance(source, Meet):
+        # In no order SQLite would keep all entries of a leg in a table.
+        return build("SELECT trace FROM (\n{}\n)", _meet(source, low, high, "ASC"))
     legs = [_scan(leg, low, high, of_all_time=of_all_time) for leg in source.legs]
     operator = "UNION ALL" if _are_disjoint(source.legs) else "UNION"
     return build(f"\n{operator}\n".join("{}" for _ in legs), *legs)
@@ -111,8 +116,28 @@ def outside_experiments(wanted: Sequence[int]) -> Fragment | None:
     return build("SELECT {}", join("OR", some))
 
 
+def _meet(source: Meet, low: int, high: int, direction: str) -> Fragment:
+    """Return the SELECT of what the scans have in common: SQLite reads them side by side, as each is in this order.
+
+    Of 75,000 and 100,000 entries without a match 0.08 µs for each; looking each of the rarer up took 0.85.
+    """
+    also = ", id" if source.of_spans else ""
+    legs = [_scan(leg, low, high, distinct=False, also=also) for leg in source.legs]
+    both = build("\nINTERSECT\n".join("{}" for _ in legs), *legs)
+    if not source.of_spans:
+        return build(f"{{}}\nORDER BY trace {direction}\nLIMIT -1", both)
+    ordered = build(f"{{}}\nORDER BY trace {direction}, id {direction}\nLIMIT -1", both)
+    return build("SELECT DISTINCT trace FROM (\n{}\n)", ordered)
+
+
 def _scan(
-    scan: Scan, low: int, high: int, *, distinct: bool = True, of_all_time: bool = False
+    scan: Scan,
+    low: int,
+    high: int,
+    *,
+    distinct: bool = True,
+    of_all_time: bool = False,
+    also: str = "",
 ) -> Fragment:
     if scan.found is not None:
         found = json.dumps(scan.found)
@@ -132,7 +157,7 @@ def _scan(
         where.append(Fragment(index.where))
     if not (of_all_time and scan.equal):
         where.append(build(f"{index.trace} BETWEEN ? AND ?", low, high))
-    select = f"SELECT {'DISTINCT ' if repeats else ''}{index.trace} AS trace FROM {index.table}{hint} WHERE "
+    select = f"SELECT {'DISTINCT ' if repeats else ''}{index.trace} AS trace{also} FROM {index.table}{hint} WHERE "
     return build(select + " AND ".join("{}" for _ in where), *where)
 
 

@@ -10,7 +10,7 @@ def plan_text(made: plan.Plan, walked: str | None) -> str:
     """Return which condition drives, and what the probes found."""
     lines = []
     for item in made.considered:
-        drives = walked is None and made.driver is not None and item.choice is made.driver
+        drives = walked is None and item in made.driving
         verb = "drives" if drives else "checked"
         lines.append(f"{verb:8} {item.condition}  ({_explain_choice(item.choice)})")
     if walked is not None:
