@@ -37,7 +37,11 @@ class Assessment(TypedDict):
     valid: bool
 
 
-class Trace(TypedDict):
+class Recorded(TypedDict, total=False):
+    trace_id: str  # of a trace that is in a store; that of others is made of the id
+
+
+class Trace(Recorded):
     id: int
     experiment: int
     resource: dict[str, str]
@@ -67,7 +71,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def trace_id(trace: Trace) -> str:
-    return f"tr-{trace['id'] % 2**128:032x}"
+    return trace.get("trace_id") or f"tr-{trace['id'] % 2**128:032x}"
 
 
 def insert(connection: sqlite3.Connection, traces: Iterable[Trace]) -> None:

@@ -176,6 +176,8 @@ def sort_value(name: str, row: Trace) -> Any:
         return None
     value = found[-1]
     if isinstance(value, filter_oracle.Loose):
+        if isinstance(value.value, (list, dict, type(None))):  # no scalar: nothing to sort by
+            return None
         value = str(value.value).lower() if isinstance(value.value, bool) else value.value
         return (1, value) if isinstance(value, str) else (0, value)
     return int(value) if name == "experiment_id" else value
