@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -213,6 +214,24 @@ def _left_behind(path: pathlib.Path, numbers: range) -> pathlib.Path:
     (segment,) = recorder._segments
     os.close(segment.handle)
     return pathlib.Path(segment.path)
+
+
+def test_two_threads_that_close_at_once_close_no_file_twice(tmp_path: pathlib.Path) -> None:
+    """As the main thread at the end of a process, while the writer's is not done: it raised, and closed a handle again."""
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        for _ in range(10):
+            recorder, start = Recorder(str(tmp_path / "traces.db")), threading.Barrier(2)
+            for _ in range(50):
+                recorder._make().give_up(0)
+
+            def close(start: threading.Barrier = start, recorder: Recorder = recorder) -> None:
+                start.wait()
+                recorder.close(leave=True)
+
+            for closing in [threads.submit(close), threads.submit(close)]:
+                closing.result()
+            assert recorder._segments == []
+    assert not pathlib.Path(recorder.folder).exists()
 
 
 def test_each_frame_of_a_spool_is_taken_over_once(tmp_path: pathlib.Path) -> None:

@@ -403,8 +403,20 @@ class Recorder:
                 segment.begin(self.resource, reserve=True, mapped=self._may_map())
                 self._spare = segment
                 return
-        self._segments.remove(segment)
-        segment.close(remove=True)
+        if self._give_up(segment):
+            segment.close(remove=True)
+
+    def _give_up(self, segment: Segment) -> bool:
+        """Have a file be none of these any more; False where another thread has done so, and closes it.
+
+        At the end of a process the writer's thread may still be at work. A handle that is closed twice is somebody
+        else's the second time.
+        """
+        try:
+            self._segments.remove(segment)
+        except ValueError:
+            return False
+        return True
 
     def _change(self, current: Segment) -> None:
         """Have a spare file, and use it once the current one is full."""
@@ -456,9 +468,11 @@ class Recorder:
             if segment.outstanding and not leave:
                 continue
             segment.retired = True
-            if not segment.busy and (leave or not segment.outstanding):  # no thread writes just now
+            is_idle = not segment.busy and (
+                leave or not segment.outstanding
+            )  # no thread writes now
+            if is_idle and self._give_up(segment):
                 segment.close(remove=not segment.outstanding)
-                self._segments.remove(segment)
         if self._segment not in self._segments:
             self._segment = None
         with contextlib.suppress(OSError):  # others have files there
