@@ -52,6 +52,17 @@ class Considered:
     condition: ast.Node
     choice: Choice | None
 
+    @property
+    def leg(self) -> Scan | None:
+        """The scan that can meet others: the index has all of it in the order of ids."""
+        scan = None if self.choice is None else self.choice.stream
+        return scan if isinstance(scan, Scan) and can_meet(scan) else None
+
+    @property
+    def looked_up(self) -> Scan | None:
+        """The scan that says of any trace whether the condition holds, without a look at its row."""
+        return self.leg if self.leg is not None and self.leg.is_exact else None
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -68,7 +79,7 @@ class Plan:
 
     driver: Choice | None
     driving: tuple[Considered, ...]
-    checks: tuple[ast.Node, ...]
+    checks: tuple[Considered, ...]
     low: int
     high: int
     considered: tuple[Considered, ...]
@@ -91,7 +102,7 @@ def make(
         for term in _grouped(terms, probe)
     )
     driving = _driving([item for item in considered if item.choice is not None], probe)
-    checks = tuple(item.condition for item in considered if item not in driving.done)
+    checks = tuple(item for item in considered if item not in driving.done)
     return Plan(driving.choice, driving.items, checks, low, high, considered)
 
 
@@ -121,18 +132,12 @@ def _driving(items: list[Considered], probe: Probe) -> _Driving:
             done=(best,) if within_spans.is_exact else (),
         )
     most = MEET_ROWS * measure.rows
-    legs = {item: scan for item in items if _rows_of(item) <= most and (scan := _leg_of(item))}
+    legs = {item: scan for item in items if _rows_of(item) <= most and (scan := item.leg)}
     if best not in legs or len(legs) == 1:
         return single
     done = tuple(item for item, leg in legs.items() if leg.is_exact)
     meet = Meet(tuple(legs.values()), is_exact=len(done) == len(legs))
     return _Driving(Choice(meet, measure), tuple(legs), done)
-
-
-def _leg_of(item: Considered) -> Scan | None:
-    """Return the scan of a condition if it can meet others: if its index has all of it in the order of ids."""
-    scan = None if item.choice is None else item.choice.stream
-    return scan if isinstance(scan, Scan) and can_meet(scan) else None
 
 
 def _meet_of_spans(node: ast.Node, probe: Probe) -> Meet | None:
@@ -214,7 +219,7 @@ def in_id_order(made: Plan) -> Plan:
     """Return the plan itself if it hands out traces in the order of ids, else one without its driver."""
     if made.driver is None or all(leg.is_ordered for leg in made.driver.stream.legs):
         return made
-    return replace(made, driver=None, checks=tuple(item.condition for item in made.considered))
+    return replace(made, driver=None, checks=made.considered)
 
 
 def columns_read(node: ast.Node) -> frozenset[str]:

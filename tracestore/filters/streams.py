@@ -116,6 +116,15 @@ def outside_experiments(wanted: Sequence[int]) -> Fragment | None:
     return build("SELECT {}", join("OR", some))
 
 
+def holds(scan: Scan) -> Fragment:
+    """Return whether the trace `t` is in a scan that is in the order of ids: one place of the index is looked at."""
+    index = INDEXES[scan.index]
+    hint = "" if index.is_primary else f" INDEXED BY {scan.index}"
+    where = [*_equals(scan), *([Fragment(index.where)] if index.where else [])]
+    equal = join("AND", [*where, Fragment(f"{index.trace} = t.id")])
+    return build(f"EXISTS (SELECT 1 FROM {index.table}{hint} WHERE {{}})", equal)
+
+
 def _meet(source: Meet, low: int, high: int, direction: str) -> Fragment:
     """Return the SELECT of what the scans have in common: SQLite reads them side by side, as each is in this order.
 

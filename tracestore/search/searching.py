@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from tracestore.errors import InvalidArgumentError
-from tracestore.filters import ast, conditions, indexes, orders, plan, streams, times
+from tracestore.filters import ast, indexes, orders, plan, streams, times
 from tracestore.filters.sql import Fragment
 from tracestore.search import explained, statements
 from tracestore.search.order import Position, read_order
@@ -174,7 +174,7 @@ class Search:
 
     def checks(self, made: plan.Plan) -> list[Fragment]:
         """Return what is checked on each trace that the plan's driver hands out."""
-        return [conditions.condition(check, self.reading.moment) for check in made.checks]
+        return [statements.check(item, self.reading.moment) for item in made.checks]
 
     def _statements(
         self, made: plan.Plan, limit: int | None, position: Position | None
@@ -229,5 +229,5 @@ class Search:
 
     def _walked(self, walk: orders.Walk, made: plan.Plan, position: Position | None) -> WalkedOrder:
         moment = self.reading.moment
-        checks = [conditions.condition(item.condition, moment) for item in made.considered]
+        checks = [statements.check(item, moment) for item in made.considered]
         return WalkedOrder(walk, self.order, [statements.within(made), *checks], position)

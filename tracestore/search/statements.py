@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from tracestore.filters import indexes, plan, sql, streams, times
+from tracestore.filters import conditions, indexes, plan, sql, streams, times
 from tracestore.filters.sql import Fragment, build
+from tracestore.filters.times import Moment
 
 #: The id of a trace.
 ID = Fragment("t.id")
+
+
+def check(item: plan.Considered, moment: Moment) -> Fragment:
+    """Return whether a condition holds of the trace: by the index that could drive it, where that knows."""
+    if item.looked_up is not None:
+        return streams.holds(item.looked_up)
+    return conditions.condition(item.condition, moment)
 
 
 def limited(statement: Fragment, limit: int | None) -> Fragment:
@@ -21,7 +29,8 @@ def within(made: plan.Plan) -> Fragment:
 
 def columns_read(made: plan.Plan) -> frozenset[str]:
     """Return the columns of a trace's own row that the plan's checks read."""
-    return frozenset[str]().union(*map(plan.columns_read, made.checks))
+    read = (item.condition for item in made.checks if item.looked_up is None)
+    return frozenset[str]().union(*map(plan.columns_read, read))
 
 
 def source(made: plan.Plan, columns: frozenset[str]) -> Fragment:
