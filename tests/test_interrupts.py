@@ -20,7 +20,9 @@ from jupyter_client.manager import start_new_kernel
 
 import tracestore
 from tests import upkeep_store
+from tracestore import progress
 from tracestore.errors import StoreError
+from tracestore.evaluation import workers
 from tracestore.storage.interruption import heeding_signals
 from tracestore.store import Store
 
@@ -114,10 +116,9 @@ def test_a_storm_of_interrupts_locks_nothing_and_loses_nothing_that_was_acknowle
     assert whole >= acknowledged > 20
 
 
-def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
-    tmp_path: pathlib.Path,
-) -> None:
-    """The thread runs by then, and was one that nobody knew: `close` and the end of the process waited 5 s each."""
+@contextlib.contextmanager
+def interrupted_start() -> Iterator[None]:
+    """Have Ctrl-C come within the next `Thread.start` of this thread, when the other one runs already."""
 
     def interrupt(frame: types.FrameType, _event: str, _argument: object) -> None:
         caller = frame.f_back
@@ -126,13 +127,21 @@ def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
             raise KeyboardInterrupt
 
     before = sys.gettrace()
-    store = Store(tmp_path / "traces.db")
     sys.settrace(interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            store.create_experiment("interrupted")
+            yield
     finally:
         sys.settrace(before)
+
+
+def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
+    tmp_path: pathlib.Path,
+) -> None:
+    """The thread was one that nobody knew: `close` and the end of the process waited 5 s each."""
+    store = Store(tmp_path / "traces.db")
+    with interrupted_start():
+        store.create_experiment("interrupted")
     start = time.monotonic()
     assert store.close(20.0)
     took_s = time.monotonic() - start
@@ -141,6 +150,31 @@ def test_ctrl_c_while_the_writing_thread_starts_does_not_hold_up_close(
     store.create_experiment("after")
     names = {experiment.name for experiment in store.search_experiments()}
     assert names == {"Default", "after", "interrupted"}
+
+
+def test_ctrl_c_while_scorers_start_ends_them() -> None:
+    done: list[int] = []
+
+    def score(number: int) -> None:
+        done.append(number)
+        time.sleep(0.005)
+
+    with interrupted_start():
+        workers.for_each(range(400), score, 2, threading.Event(), lambda: None)
+    time.sleep(0.2)  # what was begun ends
+    ended = len(done)
+    time.sleep(0.1)
+    assert len(done) == ended < 300
+
+
+def test_ctrl_c_while_a_line_of_progress_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with interrupted_start(), progress.ProgressLine("things"):
+        pass
+    deadline = time.monotonic() + 10
+    while any(thread.name == "tracestore-progress" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class StruckError(KeyboardInterrupt):

@@ -67,7 +67,11 @@ class ProgressLine:
             self._thread = threading.Thread(
                 target=self._work, name="tracestore-progress", daemon=True
             )
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:  # Ctrl-C: it runs already, and nobody else would end it
+                self._ended.set()
+                raise
         return self
 
     def __exit__(

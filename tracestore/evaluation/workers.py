@@ -58,9 +58,9 @@ def for_each(
         threading.Thread(target=work, name=f"tracestore-scorer-{number}", daemon=True)
         for number in range(threads)
     ]
-    for worker in workers:
-        worker.start()
     try:
+        for worker in workers:
+            worker.start()
         _wait(workers, progress)
     finally:
         stopped.set()
