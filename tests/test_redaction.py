@@ -13,6 +13,7 @@ from typing import Any
 import click.testing
 import hypothesis
 import hypothesis.strategies as st
+import msgspec
 import pytest
 
 import tracestore
@@ -61,6 +62,12 @@ SECRETS = {
     "aws secret": "AWS_SECRET_ACCESS_KEY=Abc123Def456Ghi789/Jkl012",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 }
+LOGINS = (
+    "postgresql+psycopg://app:s3cr%23t!@db.example.com:5432/main",
+    "https://user:hunter2@example.com/path?q=1",
+    "redis://:hunter2@localhost:6379/0",
+    "mongodb+srv://root:p4ss@cluster0.example.net",
+)
 NAMES = (
     *("api_key", "X-API-Key", "Authorization", "password", "client_secret", "OPENAI_API_KEY"),
     *("GITHUB_TOKEN", "hf_token", "id_token", "X-Amz-Security-Token", "Ocp-Apim-Subscription-Key"),
@@ -80,6 +87,20 @@ def test_known_shapes_are_replaced_wherever_they_are(secret: str) -> None:
         assert redaction.REDACTED in cleaned
         assert (
             secret not in json.loads(clean_json_text(json.dumps({"a": [{"b": text}]})))["a"][0]["b"]
+        )
+
+
+@pytest.mark.parametrize("address", LOGINS)
+def test_the_password_in_an_address_is_replaced_and_the_rest_stays(address: str) -> None:
+    before, _, rest = address.rpartition("@")
+    wanted = f"{before.rpartition(':')[0]}:{redaction.REDACTED}@{rest}"
+    for template in ("{}", "connect to {} now", "DSN={};", '["{}"]'):
+        text = template.format(address)
+        assert may_hold_secret(json.dumps({"text": text}))
+        assert clean_plain(text) == template.format(wanted)
+        assert (
+            clean_json_text(json.dumps({"text": text}))
+            == msgspec.json.encode({"text": template.format(wanted)}).decode()
         )
 
 
@@ -148,6 +169,8 @@ def test_ordinary_values_stay_as_they_are(value: Any) -> None:
         "a basic understanding; Basic input/output; bearer authentication; Basic line-wrapping",
         "password = getpass.getpass()\npassword=settings['a']; api_key = os.environ[name]",
         "authorization = base64.decodebytes(text); Authorization: required; key: value-of-it",
+        "git@github.com:a/b.git https://example.com:8080/@scope/x postgresql://{user}:{password}@{host}",
+        "mail ada@example.com; ssh://git@example.com:22/x; http://h/a:b@c; postgres://u:$PASSWORD@h",
         "risk-averse-and-more, xai-is-one, r8_a, hf_x, npm_config, asterisk-and-others-of-it",
     ],
 )
@@ -271,6 +294,8 @@ def test_cleaning_twice_changes_nothing_more(value: Any) -> None:
         "-----BEGIN PRIVATE KEY-----" * 10_000,
         "Bearer " * 50_000,
         "password=" * 40_000,
+        "a://" * 75_000,
+        "a" * 300_000 + "://x:y@",
         " " * 300_000 + "Bearer",
     ],
 )

@@ -47,6 +47,8 @@ _J = re.compile(rb"J(?<=eyJ)[\w-]{10}")
 _I = re.compile(rb"I(?:(?<=A[KS]I)A[0-9A-Z]{16}|(?<=AI)za[\w-]{30}|(?<=PRI)VATE KEY)")
 _B = re.compile(rb"B(?:earer|asic|EARER)[ ]{1,4}[^ ]{12}")
 
+_LOGIN = re.compile(rb"://[^\s/@:\"'\\]{0,100}:[^\s/@\"'\\]{1,200}@")
+
 _LONG = re.compile(rb'[:=][ ]?\\*"[^" ]{17}')
 
 #: How names of secrets end, and how they do where JSON text is within JSON text.
@@ -107,6 +109,8 @@ _SHAPES = re.compile(
   | \bxapp-[A-Za-z0-9-]{10,255}                                 # Slack's applications
   | \beyJ[\w-]{10,8000}\.[\w-]{10,8000}\.[\w-]{5,8000}          # a signed web token
   | -----BEGIN[ ][A-Z ]{0,30}PRIVATE[ ]KEY-----[^-]{0,20000}(?:-----END[ ][A-Z ]{0,30}PRIVATE[ ]KEY-----)?
+    # The password in the address of a database; what stands for one in a template is none.
+  | (?P<login>\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/@:"'\\]{0,100}:)(?![{$<%*])[^\s/@"'\\]{1,200}(?=@)
     # "basic understanding" is none: what is encoded nearly always has a digit or ends in "=".
   | (?P<scheme>\b(?:[Bb]earer|[Bb]asic|BEARER)[ ]{1,4})(?=[A-Za-z._~+/-]{0,200}[0-9=])[A-Za-z0-9._~+/=-]{12,8000}
     # Of a program's text only what is no call and no item: `password = getpass(…)`.
@@ -157,6 +161,7 @@ def may_hold_secret(data: bytes) -> bool:
         or (0x4A in data and _J.search(data))
         or (0x49 in data and _I.search(data))
         or (0x42 in data and _B.search(data))
+        or (0x40 in data and _LOGIN.search(data))
     )
 
 
@@ -203,7 +208,8 @@ def clean_plain(text: str, extra: Extra = ()) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    return f"{match['scheme'] or match['named'] or match['header'] or ''}{REDACTED}"
+    before = match["scheme"] or match["named"] or match["header"] or match["login"] or ""
+    return f"{before}{REDACTED}"
 
 
 def clean_json(data: bytes, extra: Extra = (), names: frozenset[str] = frozenset()) -> bytes:
