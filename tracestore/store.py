@@ -934,8 +934,8 @@ class Store:
 
         SQLite's own check of pages and indexes, and then every rule of a store: rows that belong to nothing,
         JSON that is none, attributes and text that their indexes don't have, spans that don't match their
-        checksum. Spans from before schema version 3 have none. Reads everything, about 25 MB a second, in short
-        steps: programs go on recording.
+        checksum. Spans from before schema version 3 have none. And what lies beside it: spools that can't be read, copies
+        that killed processes left. Reads everything, about 25 MB a second, in short steps: programs go on recording.
 
         Args:
             progress: Called as progress(phase, done, total).

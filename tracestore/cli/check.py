@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Check the file, or conditions such as 'p95 < 3s'.
 
-    Without a CONDITION: pages, rows, JSON and indexes. Only reads; programs go on recording. Exit code 1 where something is wrong, or a condition is not met;
+    Without a CONDITION: pages, rows, JSON, indexes and what lies beside the file. Only reads; programs go on recording. Exit code 1 where something is wrong, or a condition is not met;
     leftovers in the file, which change no answer, are not wrong. A figure that is not there, such as the p95 of
     no traces, breaks no condition: 'count > 0' demands traces.
     """
