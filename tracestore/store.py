@@ -40,8 +40,9 @@ from tracestore.progress import ProgressLine
 from tracestore.storage import indexer, memory, processes, recovery, schema, trace_rows
 from tracestore.storage.connection import version_of
 from tracestore.storage.database import Database, IdleWork
+from tracestore.storage.file import File
 from tracestore.storage.writer import Flushed, Writer
-from tracestore.upkeep.file import File, Progress, silent
+from tracestore.upkeep.progress import Progress, silent
 from tracestore.upkeep.standing import StandingLimits
 
 if TYPE_CHECKING:

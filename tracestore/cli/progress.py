@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from tracestore.upkeep.file import Progress, silent
+from tracestore.upkeep.progress import Progress, silent
 
 
 @contextlib.contextmanager

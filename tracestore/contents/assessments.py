@@ -11,7 +11,7 @@ from tracestore.contents.recordings import Recording
 from tracestore.entities import Expectation, Feedback
 from tracestore.errors import NotFoundError
 from tracestore.storage import assessment_rows, record_rows
-from tracestore.upkeep.file import File
+from tracestore.storage.file import File
 
 
 def log(file: File, running: Recording | None, trace_id: str | None, assessment: A) -> A:

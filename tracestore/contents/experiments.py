@@ -12,7 +12,7 @@ from tracestore.encoding import text_of
 from tracestore.entities import Experiment, PagedList, ViewType
 from tracestore.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from tracestore.storage import experiment_rows
-from tracestore.upkeep.file import File
+from tracestore.storage.file import File
 
 
 def create(

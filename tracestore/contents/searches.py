@@ -16,7 +16,7 @@ from tracestore.contents.names import experiment_keys
 from tracestore.entities import PagedList, Session, Trace
 from tracestore.errors import NotFoundError
 from tracestore.storage import trace_forms, trace_rows
-from tracestore.upkeep.file import File
+from tracestore.storage.file import File
 
 
 def find_traces(

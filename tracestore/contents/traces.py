@@ -12,8 +12,8 @@ from tracestore.encoding import text_of
 from tracestore.entities import Trace
 from tracestore.errors import InvalidArgumentError, NotFoundError
 from tracestore.storage import record_rows, statements, trace_rows
+from tracestore.storage.file import File
 from tracestore.storage.schema import ID_BITS
-from tracestore.upkeep.file import File
 
 
 def get(file: File, running: Recording | None, trace_id: str) -> Trace:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tracestore.filters import ast, indexes, leaves, streams, times
 from tracestore.filters.sql import Bindable, Fragment
 from tracestore.search.reading import Reading
@@ -14,6 +16,10 @@ LEAST_PROBE_ROWS = 25
 
 #: Entries of an index that are sorted rather than all traces looked at, times the index's `patience`.
 SORTED_ROWS = 10_000
+
+#: Entries of the text index that are sorted rather than the newest traces looked at: so many times all spans, and of that
+#: the root, as the more there are the sooner a page is full. Measured at 40,000 and 400,000 spans, words of 1 to 100 %.
+TEXT_ROWS = 4_000
 
 #: Entries of an index whose traces a probe keeps, so that they are read once.
 FOUND_ROWS = 1_000
@@ -83,8 +89,10 @@ class Prober:
         if len(traces) < FOUND_ROWS:
             found = tuple(sorted(set(traces)))
             return indexes.Measure(len(traces), is_complete=True, found=found)
-        if index.written and self._projected(FOUND_ROWS, traces[-1]) >= limit:
-            return indexes.Measure(limit, is_complete=False)
+        if index.written:
+            limit = min(limit, math.isqrt(TEXT_ROWS * self.indexed_to()))
+            if self._projected(FOUND_ROWS, traces[-1]) >= limit:
+                return indexes.Measure(limit, is_complete=False)
         rows = self._reading.execute(streams.probe_range(scan, self._low, self._high, limit))[0][0]
         return indexes.Measure(rows, is_complete=rows < limit)
 

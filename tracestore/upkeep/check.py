@@ -18,12 +18,13 @@ import msgspec
 from tracestore.errors import DamagedFileError
 from tracestore.storage import recovery, schema
 from tracestore.storage.connection import open_for_reading
+from tracestore.storage.file import File
 from tracestore.storage.interruption import heeding_signals
 from tracestore.storage.planted import differences
-from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.findings import DAMAGE, ERROR, LEFTOVER, Finding, Findings
 from tracestore.upkeep.invariants import INVARIANTS, JSON_COLUMNS
 from tracestore.upkeep.new_file import unfinished
+from tracestore.upkeep.progress import Progress
 from tracestore.upkeep.spans_check import check_spans, check_text_index
 
 #: Messages of SQLite's own check that are looked for; a damaged file has thousands.

@@ -26,11 +26,12 @@ from tracestore.storage.connection import (
     transaction,
     translated_errors,
 )
+from tracestore.storage.file import File
 from tracestore.storage.interruption import heeding_signals
 from tracestore.upkeep import transfer
-from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.new_file import new_file
 from tracestore.upkeep.pace import Pace
+from tracestore.upkeep.progress import Progress
 
 #: Pages copied between two reports of progress: 8 MB.
 _PAGES = 1024

@@ -17,10 +17,11 @@ import msgspec
 from tracestore import filters, search
 from tracestore.filters import ast
 from tracestore.storage import trace_rows
+from tracestore.storage.file import File
 from tracestore.upkeep import LOCK_S, space
-from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.limits import Limits, candidates
 from tracestore.upkeep.pace import Pace
+from tracestore.upkeep.progress import Progress
 
 #: Traces deleted in the first step; later steps have as many as take LOCK_S.
 _FIRST_TRACES = 100

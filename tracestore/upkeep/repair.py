@@ -22,8 +22,8 @@ from tracestore.storage import payloads, record_rows, schema, trace_rows
 from tracestore.storage.connection import open_for_writing, transaction
 from tracestore.summary.preview import request_preview, response_preview
 from tracestore.upkeep.copies import index_all
-from tracestore.upkeep.file import Progress
 from tracestore.upkeep.new_file import new_file
+from tracestore.upkeep.progress import Progress
 from tracestore.upkeep.spans_check import changed_spans
 from tracestore.upkeep.sqlite_pages import Pages, open_pages
 from tracestore.upkeep.sqlite_rows import Trees

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tracestore.readable import readable
+from tracestore.storage.file import File
 from tracestore.storage.record_rows import (
     CHECKED_COLUMNS,
     WHOLE_COLUMNS,
@@ -20,8 +21,8 @@ from tracestore.storage.record_rows import (
     indexed_attributes,
 )
 from tracestore.storage.schema import ID_BITS, SPANS_PER_BLOCK, whole
-from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.findings import DAMAGE, ERROR, Findings
+from tracestore.upkeep.progress import Progress
 
 #: Spans read at a time.
 _STEP_SPANS = 256

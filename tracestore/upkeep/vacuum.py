@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tracestore.storage import indexer, payloads
+from tracestore.storage.file import File
 from tracestore.upkeep import LOCK_S, space
-from tracestore.upkeep.file import File, Progress
 from tracestore.upkeep.new_file import remove_unfinished
+from tracestore.upkeep.progress import Progress
 from tracestore.upkeep.prune import give_back
 
 #: Rows deleted in one transaction.

@@ -1,7 +1,4 @@
-"""What upkeep needs of a store: its path, reading connections, write transactions, what is running.
-
-Knows no Store, so that a store can be built on it; and the one form of progress that all of upkeep reports.
-"""
+"""A store's file as those see it that read and change what is in it; they know no Store, so that one can be built on them."""
 
 from __future__ import annotations
 
@@ -9,14 +6,6 @@ import sqlite3
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
-
-#: Told what is being done, how much of it is done and how much there is: `progress("delete", 300, 1_000)`.
-#: What it raises ends the call; what was done until then stays done.
-Progress = Callable[[str, int, int], object]
-
-
-def silent(_phase: str, _done: int, _total: int) -> None:
-    """Report nothing."""
 
 
 class File(NamedTuple):
