@@ -179,6 +179,28 @@ def test_errors_are_written_in_ascii_too(demo: str) -> None:
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "said"),
+    [
+        ("<&-", ("delete", "last"), 2, "there is nobody to ask"),
+        ("<&-", ("prune", "--max-traces", "1"), 2, "there is nobody to ask"),
+        ("2>&-", ("check",), 0, "nothing is wrong"),
+        ("2>&-", ("export", "--otlp", "http://localhost:1", "name = 'none'"), 0, "0 traces"),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_terminal(
+    demo: str, closed: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *command(*arguments, "--db", demo)],
+        capture_output=True,
+        env=environment(),
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, said in (ended.stdout + ended.stderr).decode()) == (code, True)
+
+
 def test_a_reader_that_has_enough_ends_the_program_quietly(tmp_path: Path) -> None:
     path = str(tmp_path / "t.db")
     program = "import sys, tracestore as m; m.set_tracking_uri(sys.argv[1])\n"

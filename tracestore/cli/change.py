@@ -113,7 +113,7 @@ def delete(trace_ids: tuple[str, ...], yes: bool, as_json: bool, path: str) -> N
 
 
 def _is_confirmed(traces: list[Trace]) -> bool:
-    if not sys.stdin.isatty():
+    if not streams.is_terminal(sys.stdin):
         raise click.UsageError("there is nobody to ask: pass --yes to delete without being asked")
     for trace in traces:
         click.echo(

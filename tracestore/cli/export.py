@@ -78,7 +78,7 @@ def export(
                 headers=dict(_pair(header) for header in headers),
                 protocol="http/json" if http_json else None,
                 resume=not again,
-                progress=_show if sys.stderr.isatty() else None,
+                progress=_show if streams.is_terminal(sys.stderr) else None,
             )
             facts = done._asdict()
             said = (

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from tracestore import settings
+from tracestore.cli import streams
 from tracestore.entities import Trace, ViewType
 from tracestore.errors import InvalidArgumentError, NotFoundError, StoreError
 from tracestore.store import Store, make_ready
@@ -59,7 +60,7 @@ def yes_option(function: F) -> F:
 
 def ask(question: str) -> None:
     """Ask a person, and end the command where the answer is no or nobody is there."""
-    if not sys.stdin.isatty():
+    if not streams.is_terminal(sys.stdin):
         raise click.UsageError("there is nobody to ask: pass --yes to go on without being asked")
     click.confirm(question, abort=True, err=True)
 

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from tracestore.cli import streams
 from tracestore.upkeep.progress import Progress, silent
 
 
 @contextlib.contextmanager
 def bar() -> Iterator[Progress]:
     """Lend the block a `progress` for `Store.prune` and its like; the bar is gone after the block."""
-    if not sys.stderr.isatty():
+    if not streams.is_terminal(sys.stderr):
         yield silent
         return
     columns = (

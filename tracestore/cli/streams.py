@@ -11,7 +11,7 @@ import io
 import json
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -43,6 +43,11 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person is at a standard stream; Python has None for one that was closed."""
+    return stream is not None and stream.isatty()
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
