@@ -158,7 +158,8 @@ def test_tracking_uri_of_a_server_warns_and_the_default_file_counts(
         pass
     assert runtime.store.path == str(tmp_path / "default.db")
     assert runtime.store.count_traces() == 1
-    assert "MLFLOW_TRACKING_URI='http://localhost:5000' is ignored" in caplog.text
+    said = "MLFLOW_TRACKING_URI='http://localhost:5000' is ignored: it must be a sqlite:/// URI\n"
+    assert said in caplog.text
 
 
 def test_experiment_name_of_the_environment_is_made(

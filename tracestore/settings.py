@@ -56,6 +56,7 @@ class Specification(NamedTuple):
     rule: str
     meaning: str
     parse_mlflow: Callable[[str], Any] | None = None  # of MLflow's variable, where that means less
+    rule_mlflow: str | None = None
 
 
 def _boolean(text: str) -> bool:
@@ -207,9 +208,10 @@ SPECIFICATIONS = (
         "path",
         ("TRACESTORE_DB", "MLFLOW_TRACKING_URI"),
         path_of_uri,
-        "a path or a sqlite:/// URI; MLflow's: such a URI",
+        "a path or a sqlite:/// URI",
         "The file that is recorded into and searched",
         path_of_sqlite_uri,
+        "a sqlite:/// URI",
     ),
     Specification(
         "experiment_name",
@@ -333,15 +335,14 @@ def _from_environment(
         text = environment.get(variable)
         if text is None:
             continue
-        parse = specification.parse
-        if variable.startswith("MLFLOW_") and specification.parse_mlflow is not None:
-            parse = specification.parse_mlflow
+        parse, rule = specification.parse, specification.rule
+        if variable.startswith("MLFLOW_"):
+            parse = specification.parse_mlflow or parse
+            rule = specification.rule_mlflow or rule
         try:
             return {specification.field: parse(text)}
         except (ValueError, KeyError):
-            log.warning(
-                "%s=%r is ignored: it must be %s", variable, masked(text), specification.rule
-            )
+            log.warning("%s=%r is ignored: it must be %s", variable, masked(text), rule)
     return {}
 
 
@@ -366,9 +367,10 @@ def reference_table() -> str:
         )
         ours, *theirs = specification.variables
         alias = "".join(f"`{name}`" for name in theirs) or "—"
-        lines.append(
-            f"| `{ours}` | {alias} | {shown} | {specification.rule} | {specification.meaning} |"
-        )
+        rule = specification.rule
+        if specification.rule_mlflow is not None:
+            rule += f"; MLflow's: {specification.rule_mlflow}"
+        lines.append(f"| `{ours}` | {alias} | {shown} | {rule} | {specification.meaning} |")
     return "\n".join(lines)
 
 
