@@ -214,6 +214,13 @@ def test_arguments_that_are_no_utf_8_are_one_error(here: list[str], arguments: l
     assert b"Traceback" not in done.stderr
 
 
+def test_two_forms_at_once_are_refused(here: list[str]) -> None:
+    assert here
+    found = run("metrics", "count", "--csv", "--json", "--db", "traces.db")
+    assert (found.code, found.out) == (2, "")
+    assert "--csv and --json" in found.err
+
+
 @pytest.mark.parametrize("arguments", [["search"], ["search", "--json"], ["stats"], ["--help"]])
 def test_a_closed_pipe_is_no_error(here: list[str], arguments: list[str]) -> None:
     assert here

@@ -17,6 +17,7 @@ from tracestore.errors import (
     FilterSyntaxError,
     InvalidArgumentError,
     NotFoundError,
+    StoreError,
     TracestoreError,
 )
 from tracestore.explorer import Explorer
@@ -226,6 +227,17 @@ def test_report_says_how_many_traces_are_not_in_it(
     index = json.loads(page.split('id="tracestore-index">')[1].split("</script>")[0])
     assert (index["total"], len(index["traces"]), index["filter"]) == (4, 3, "tags.n > 0")
     assert page.count('id="tracestore-') == 4
+
+
+def test_a_page_that_cannot_be_written_is_an_error_of_this_package(
+    recording: Store, tmp_path: pathlib.Path
+) -> None:
+    page = tmp_path / "missing" / "page.html"
+    trace = recording.get_trace(record(1))
+    with pytest.raises(StoreError, match="make its folder first"):
+        recording.report("", page)
+    with pytest.raises(StoreError, match="make its folder first"):
+        trace.to_html(page)
 
 
 def test_a_trace_is_written_as_a_page(recording: Store, tmp_path: pathlib.Path) -> None:

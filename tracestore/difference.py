@@ -139,7 +139,7 @@ class TraceDiff:
         """Return both traces side by side as HTML without script, and write it to `path` if one is given.
 
         Raises:
-            OSError: The file can't be written.
+            StoreError: The file can't be written.
         """
         from tracestore import ui  # noqa: PLC0415 - only for who writes a file
 

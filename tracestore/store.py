@@ -293,7 +293,7 @@ class Store:
             **search: The other arguments of `search_traces`: experiment_ids, order_by, …
 
         Raises:
-            OSError: The file can't be written. Else as `search_traces`.
+            StoreError: The file can't be written. Else as `search_traces`.
         """
         from tracestore import ui  # noqa: PLC0415 - only for who looks
 

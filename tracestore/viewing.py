@@ -75,7 +75,7 @@ def report(
 
     Raises:
         FilterSyntaxError: The filter or the order can't be read.
-        OSError: The file can't be written.
+        StoreError: The file can't be written.
 
     Example:
         >>> report("status = 'ERROR'", "failures.html")

@@ -55,6 +55,8 @@ _LEAST_KEY = 8
 
 def write(answer: Answer, *, as_json: bool, as_csv: bool = False) -> None:
     """Write an answer as JSON, CSV or a table."""
+    if as_json and as_csv:
+        raise click.UsageError("--csv and --json can't be had at once: leave one out")
     if as_json:
         streams.write_json({"rows": answer.to_dicts(), "notes": list(answer.notes)})
     elif as_csv:

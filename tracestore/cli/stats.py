@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from tracestore import ui
 from tracestore.answers import Answer
 from tracestore.cli import options, streams, terminal
 from tracestore.cli.questions import filter_options, show, since
@@ -124,7 +124,7 @@ def _write_page(file: str, path: str, scope: str, sections: Sequence[Answer]) ->
         "color:light-dark(#1d2329,#e3e7ec);font:14px system-ui,sans-serif;margin:24px}</style>"
         f"</head><body>{body}</body></html>"
     )
-    pathlib.Path(file).write_text(page, encoding="utf-8")
+    ui.write_page(file, page)
     click.echo(f"{len(sections)} sections: {file}")
 
 

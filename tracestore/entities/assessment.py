@@ -238,10 +238,10 @@ def rfc3339(time_ms: int) -> str:
     """Return milliseconds since 1970 as RFC 3339 writes them: UTC, three decimals, Z."""
     hour, rest_ms = divmod(time_ms, 3_600_000)
     second, rest_ms = divmod(rest_ms, 1_000)
-    return f"{_hour(hour)}{_second(second)}.{rest_ms:03}Z"
+    return f"{_hour(hour)}{_second(second)}{_millisecond(rest_ms)}"
 
 
-# Formatting numbers takes most of the time: 1.1 µs without these two, 0.4 with them. Lists ask by the ten thousand.
+# Formatting numbers takes most of the time: 1.1 µs without these three, 0.3 with them. Lists ask by the ten thousand.
 @functools.lru_cache(maxsize=1_024)
 def _hour(hour: int) -> str:
     day, hour = divmod(hour, 24)
@@ -251,6 +251,11 @@ def _hour(hour: int) -> str:
 @functools.lru_cache(maxsize=3_600)
 def _second(second: int) -> str:
     return f"{second // 60:02}:{second % 60:02}"
+
+
+@functools.lru_cache(maxsize=1_000)
+def _millisecond(millisecond: int) -> str:
+    return f".{millisecond:03}Z"
 
 
 def from_rfc3339(text: str) -> int:

@@ -177,7 +177,7 @@ class Trace(msgspec.Struct):
             path: A file to be written, replaced where there is one.
 
         Raises:
-            OSError: The file can't be written.
+            StoreError: The file can't be written.
         """
         from tracestore import ui  # noqa: PLC0415 - only for who looks
 

@@ -234,8 +234,9 @@ def _assessment_form(said: _Said, trace_id: str) -> dict[str, Any]:
     form["valid"] = bool(said.valid)
     form["assessment_name"] = said.name
     form["source"] = {"source_type": _source_type(said.source_type), "source_id": said.source_id}
-    form["create_time"] = rfc3339(said.create_time_ms)
-    form["last_update_time"] = rfc3339(said.last_update_time_ms)
+    created = form["create_time"] = rfc3339(said.create_time_ms)
+    is_as_created = said.last_update_time_ms == said.create_time_ms
+    form["last_update_time"] = created if is_as_created else rfc3339(said.last_update_time_ms)
     kind = "expectation" if said.kind == "expectation" else "feedback"
     form[kind] = assessment_body(kind, said.value, said.error if kind == "feedback" else None)
     return form

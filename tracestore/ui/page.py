@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracestore.display.escape import visible_line
+from tracestore.errors import StoreError
 from tracestore.settings import path_of_file
 from tracestore.ui.module import script, style
 from tracestore.ui.records import json_text, span_records, trace_record
@@ -114,6 +115,11 @@ def write_page(path: str | os.PathLike[str], page: str) -> None:
 
     Raises:
         InvalidArgumentError: It is no path, or one that no file can have.
-        OSError: The file can't be written.
+        StoreError: The file can't be written.
     """
-    pathlib.Path(path_of_file(path)).write_text(page, encoding="utf-8")
+    file = path_of_file(path)
+    try:
+        pathlib.Path(file).write_text(page, encoding="utf-8")
+    except OSError as error:
+        remedy = ": make its folder first" if isinstance(error, FileNotFoundError) else ""
+        raise StoreError(f"{file} can't be written: {error.strerror or error}{remedy}") from error
