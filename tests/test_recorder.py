@@ -40,8 +40,9 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 #: Records until it is killed; a byte to standard output for each trace whose call has returned.
 RECORDING = """
-import os, sys
+import os, signal, sys
 import tracestore
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup hands on as ignored
 tracestore.set_tracking_uri(sys.argv[1])
 name = sys.argv[2]
 number = 0

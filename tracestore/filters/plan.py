@@ -4,7 +4,8 @@ A *stream* hands out the ids of all traces that meet a condition, and maybe some
 ids, which is the order of time. An index whose leading columns are given as equal is such a stream for free;
 a range of an index is one after sorting, so only while it is small. Streams of OR are merged, of an AND one
 suffices: the other conditions are checked on each trace it hands out; where that is common too, streams of others
-as common are read side by side with it. So the first hundred results cost what the rarest condition costs, and nothing is trusted to SQLite's guesses, which know no counts.
+as common are read side by side with it. So the first hundred results cost what the rarest condition costs, and
+nothing is trusted to SQLite's guesses, which know no counts.
 
 Knows the indexes of the file but neither SQL nor a connection: who calls `choose` measures.
 Invariant: a stream misses no trace that meets its condition.
@@ -142,11 +143,10 @@ def _driving(items: list[Considered], probe: Probe) -> _Driving:
 
 def _meet_of_spans(node: ast.Node, probe: Probe) -> Meet | None:
     """Return what conditions on one span have in common; None where it takes less to look each of the rarest up."""
-    some = isinstance(node, ast.SpanTest) and node.quantifier == "any_span"
-    inner = node.condition if isinstance(node, ast.SpanTest) else node
-    if not some or not isinstance(inner, ast.And):
+    if not isinstance(node, ast.SpanTest) or node.quantifier != "any_span":
         return None
-    leaves = [each for each in inner.operands if isinstance(each, (ast.Comparison, ast.NullTest))]
+    operands = node.condition.operands if isinstance(node.condition, ast.And) else ()
+    leaves = [each for each in operands if isinstance(each, (ast.Comparison, ast.NullTest))]
     found = [scans_of(leaf, probe) for leaf in leaves]
     rows = {
         scans[0]: probe.measure(scans[0]).rows
@@ -155,7 +155,8 @@ def _meet_of_spans(node: ast.Node, probe: Probe) -> Meet | None:
     }
     most = MEET_ROWS * min(rows.values(), default=0)
     legs = tuple(scan for scan in rows if rows[scan] <= most)
-    return Meet(legs, True, len(legs) == len(inner.operands)) if len(legs) > 1 else None
+    is_exact = len(legs) == len(operands)
+    return Meet(legs, of_spans=True, is_exact=is_exact) if len(legs) > 1 else None
 
 
 def choose(node: ast.Node, probe: Probe, *, in_id_order: bool) -> Choice | None:
