@@ -97,7 +97,16 @@ def program(
         (folder / f"said-by-{kind}").open("ab") as out,
         errors_of(kind, folder).open("wb") as errors,
     ):
-        command = [sys.executable, "-m", "tests.soak", kind, str(path), str(seed)]
+        command = [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-m",
+            "tests.soak",
+            kind,
+            str(path),
+            str(seed),
+        ]
         return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=errors)
 
 
@@ -109,7 +118,12 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals, errors: pathlib.
     """End a program that runs for ever; it must run still, and end soon."""
     assert process.poll() is None, errors.read_text()
     process.send_signal(how)
-    process.wait(60)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # where it stands goes to its errors
+        process.wait(60)
+        pytest.fail(f"{how.name} did not end it:\n{errors.read_text()}")
 
 
 def memory_kb(pid: int) -> int:
