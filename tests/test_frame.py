@@ -24,7 +24,7 @@ import tracestore
 from tracestore import frame
 from tracestore.entities import AssessmentSource, Trace
 from tracestore.errors import InvalidArgumentError
-from tracestore.storage import record_rows, trace_rows
+from tracestore.storage import record_rows, trace_forms, trace_rows
 from tracestore.storage.record_rows import SpanRecord, TraceRecord
 from tracestore.store import Store
 
@@ -364,6 +364,16 @@ def test_pandas_has_whole_numbers_and_objects(empty: Store) -> None:
     assert found["execution_time_ms"].mean() == pytest.approx(
         sum(found["execution_duration"]) / TRACES
     )
+
+
+def test_what_is_read_ahead_is_what_is_read_in_one_part(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one = store.search_frame(max_results=None, include_spans=False)
+    monkeypatch.setattr(trace_forms, "_TOGETHER_AHEAD", 7)
+    in_parts = store.search_frame(max_results=None, include_spans=False)
+    assert len(in_parts) == TRACES > 3 * 7
+    assert in_parts.equals(in_one)
 
 
 def test_a_trace_in_progress_has_no_duration(store: Store) -> None:

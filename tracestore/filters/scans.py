@@ -22,6 +22,7 @@ from tracestore.filters.indexes import (
     Probe,
     Scan,
 )
+from tracestore.storage.indexer import question
 from tracestore.storage.schema import SCALAR_LENGTH, UNINDEXED_ATTRIBUTES
 
 #: What JSON begins with that is no string: numbers, NaN, Infinity, true, false, null, lists and objects.
@@ -230,8 +231,9 @@ def _content_scans(leaf: ast.Leaf, column: str, probe: Probe) -> tuple[Scan, ...
     indexed_to = probe.indexed_to() if trigrams else 0
     if not indexed_to:
         return ()
-    wanted = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
-    return Scan("span_text", (wanted,)), Scan("spans_written", (), ((">=", indexed_to),))
+    return Scan("span_text", (question(trigrams),)), Scan(
+        "spans_written", (), ((">=", indexed_to),)
+    )
 
 
 def _trigrams(leaf: ast.Leaf, column: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 
 from tracestore.readable import readable
 from tracestore.storage.schema import SPANS_PER_BLOCK, whole
@@ -45,6 +46,11 @@ def has_work(connection: sqlite3.Connection) -> bool:
 def indexed_to(connection: sqlite3.Connection) -> int:
     """Return the id of a span below which all are indexed."""
     return int(connection.execute("SELECT indexed_to FROM text_progress").fetchone()[0])
+
+
+def question(runs: Iterable[str]) -> str:
+    """Return what the text index is asked for the blocks that have all these runs of three characters."""
+    return " ".join('"' + run.replace('"', '""') + '"' for run in runs)
 
 
 def _range(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -70,7 +70,8 @@ def load_forms(
         for some in chunks(keys, _TOGETHER):
             yield _forms(read(some), load_spans(connection, some))
     else:
-        for part in one_ahead(read, chunks(keys, _TOGETHER_AHEAD)):
+        read_all = one_ahead if len(keys) > _TOGETHER_AHEAD else map  # no thread for a single part
+        for part in read_all(read, chunks(keys, _TOGETHER_AHEAD)):
             yield _forms(part, {})
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from tracestore.readable import readable
 from tracestore.storage.file import File
+from tracestore.storage.indexer import question
 from tracestore.storage.record_rows import (
     CHECKED_COLUMNS,
     WHOLE_COLUMNS,
@@ -259,14 +260,14 @@ def _check_block(connection: sqlite3.Connection, block: int, findings: Findings)
     for key, *texts in connection.execute(_BLOCK, (first, first + SPANS_PER_BLOCK)).fetchall():
         if not all(text is None or isinstance(text, str) for text in texts):
             continue  # the check of the spans says so
-        wanted = " ".join(_trigrams(readable(*texts).casefold()))
+        wanted = question(_trigrams(readable(*texts).casefold()))
         if wanted and connection.execute(_FIND, (wanted, block)).fetchone() is None:
             findings.add(ERROR, "text that is not in the text index", f"spans {key}")
 
 
 def _trigrams(text: str) -> Iterable[str]:
-    """Return some runs of three characters, quoted for FTS5: the first, one of the middle, the last."""
+    """Return some runs of three characters: the first, one of the middle, the last."""
     for start in {0, len(text) // 2, len(text) - 3}:
         run = text[max(0, start) : max(0, start) + 3]
         if len(run) == 3 and "\0" not in run:
-            yield '"' + run.replace('"', '""') + '"'
+            yield run
